@@ -1,0 +1,143 @@
+//! What can go wrong with changing the world.
+
+use tagmill_query::QueryError;
+use tagmill_schemas::error::{Diagnose, ErrorKind};
+use tagmill_schemas::yaml::Problems;
+use tagmill_store::StoreError;
+
+/// An error of a rule, a plan or its execution.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivateError {
+    /// A question failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A rule's file could not be read.
+    #[error("could not read the rule `{path}`")]
+    RuleFile {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A rule's document is not acceptable.
+    #[error("`{rule}` is not a valid rule\n{problems}")]
+    Rule {
+        /// The rule or its file.
+        rule: String,
+        /// All its problems.
+        problems: Problems,
+    },
+    /// Something a rule may say one day and not yet.
+    #[error("`{what}` does not work yet")]
+    NotYet {
+        /// What.
+        what: String,
+        /// What to write instead.
+        advice: String,
+    },
+    /// The linter found steps that must not be.
+    #[error("the plan is refused: {reason}")]
+    Lint {
+        /// What must not be.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The plan changes more than its rule allows.
+    #[error(
+        "the plan would change {changes} of {held} holders, more than the rule's `max_size_change: {limit}` allows"
+    )]
+    SizeChange {
+        /// Steps that change something.
+        changes: u64,
+        /// Holders before.
+        held: u64,
+        /// The limit, as a share.
+        limit: String,
+    },
+    /// The author of a plan cannot approve it.
+    #[error("`{actor}` made plan `{plan_id}` and so cannot approve it")]
+    OwnPlan {
+        /// The plan.
+        plan_id: String,
+        /// The author.
+        actor: String,
+    },
+    /// The plan has no approval of its content.
+    #[error("plan `{plan_id}` is {state}, and only an approved plan is executed")]
+    NotApproved {
+        /// The plan.
+        plan_id: String,
+        /// Its state.
+        state: String,
+    },
+    /// The kept steps are not those that were approved.
+    #[error("the steps of plan `{plan_id}` are not those that were approved")]
+    Altered {
+        /// The plan.
+        plan_id: String,
+    },
+    /// A fault of ours.
+    #[error("internal error: {reason}")]
+    Internal {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Diagnose for ActivateError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Query(cause) => cause.kind(),
+            Self::Store(cause) => cause.kind(),
+            Self::RuleFile { .. } => ErrorKind::NotFound,
+            Self::Rule { .. } => ErrorKind::InvalidInput,
+            Self::NotYet { .. } => ErrorKind::Usage,
+            Self::Lint { .. }
+            | Self::SizeChange { .. }
+            | Self::OwnPlan { .. }
+            | Self::NotApproved { .. }
+            | Self::Altered { .. } => ErrorKind::Refused,
+            Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Query(cause) => cause.code(),
+            Self::Store(cause) => cause.code(),
+            Self::RuleFile { .. } => "RULE_FILE",
+            Self::Rule { .. } => "RULE_INVALID",
+            Self::NotYet { .. } => "NOT_SUPPORTED_YET",
+            Self::Lint { .. } => "PLAN_LINT",
+            Self::SizeChange { .. } => "SIZE_CHANGE",
+            Self::OwnPlan { .. } => "OWN_PLAN",
+            Self::NotApproved { .. } => "NOT_APPROVED",
+            Self::Altered { .. } => "PLAN_ALTERED",
+            Self::Internal { .. } => "INTERNAL",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Query(cause) => cause.hint(),
+            Self::Store(cause) => cause.hint(),
+            Self::NotYet { advice, .. } | Self::Lint { advice, .. } => Some(advice.clone()),
+            Self::SizeChange { .. } => Some(
+                "look at the segment with `tagmill segment explain`; if the change is meant, raise the limit"
+                    .to_owned(),
+            ),
+            Self::OwnPlan { plan_id, .. } => {
+                Some(format!("somebody else approves it: `tagmill plan approve {plan_id} --as NAME`"))
+            }
+            Self::NotApproved { plan_id, .. } => {
+                Some(format!("`tagmill plan show {plan_id}` tells how far it has come"))
+            }
+            Self::Altered { .. } => Some("make the plan again; nothing was changed".to_owned()),
+            _ => None,
+        }
+    }
+}

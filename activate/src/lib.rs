@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod cells;
+mod computed;
+mod error;
+mod execute;
+mod plan;
+mod rule;
+pub mod stale;
+mod stale_facts;
+
+pub use computed::ComputedTagSink;
+pub use error::ActivateError;
+pub use execute::{Execution, SinkOutcome, TagSink, execute_plan, undo_plan};
+pub use plan::{approve_plan, reject_plan};
+pub use rule::{LoadedRule, RulePlan, load_rule, run_rule};
+pub use stale_facts::stale_report;

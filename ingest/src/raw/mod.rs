@@ -1,0 +1,88 @@
+//! Raw files as tables: CSV and Parquet, read leniently and accounted for to the last row.
+//!
+//! [`raw_table`] turns the files of a source into a DataFusion table that a SELECT can read. CSV columns are all text,
+//! so that a bad value costs a cast and never a file; Parquet keeps its types. Every table ends in four columns of
+//! ours:
+//!
+//! | column | type | holds |
+//! |---|---|---|
+//! | `_file` | Utf8 | the path as the source wrote it |
+//! | `_line` | Int64 | the physical line where the record starts, from 1, header counted; for Parquet the row, from 1 |
+//! | `_raw` | Utf8 | the record as it came; for Parquet the row as JSON, without its NULLs |
+//! | `_row_id` | Utf8 | SHA-256 of the raw record, `#` and its ordinal among the equal records of that file, in hex |
+//!
+//! `_raw` and `_row_id` are only made when a query asks for them.
+//!
+//! A scan reads each file anew, on a blocking thread, and hands over batches of at most 8,192 rows: no file is ever
+//! held whole. What grows with a file is only the memory behind `_row_id`, some 30 bytes for each distinct record. A
+//! record that can't be read costs one row: it is kept with line, code and reason in the file's [`FileAccount`], where
+//! raw = parsed + unparsable. A quote that is never closed costs the line it opens in, and reading goes on at the next.
+//!
+//! What this module does not do: cast, reject or count anything that depends on the target table; that is the mapping's
+//! work. Start at `table` for the scan, at `record` for how CSV is cut into records.
+
+mod account;
+mod columns;
+mod digest;
+mod error;
+mod format;
+mod input;
+mod parquet;
+mod record;
+mod rows;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+
+pub use self::account::{FileAccount, FileTally, NoProgress, Progress, Unparsable};
+pub use self::digest::file_digest;
+pub use self::error::RawError;
+pub use self::format::{CsvDialect, RawFileSpec, RawFormat};
+
+/// The files of one [`RawFileSpec`] as a table, and the account that the scans of it fill.
+#[derive(Debug, Clone)]
+pub struct RawTable {
+    /// The table: the columns of the files, then `_file`, `_line`, `_raw` and `_row_id`. It takes no filters and no
+    /// writes.
+    pub provider: Arc<dyn TableProvider>,
+    /// One account per file, in the order of the spec's paths. Each is filled by the first scan that reads the file to
+    /// its end.
+    pub accounts: Vec<Arc<FileAccount>>,
+}
+
+/// Opens the files of `spec` far enough to know their columns, and returns them as a table.
+///
+/// Several files make one table: their columns are matched by name where they have names, and must be the same. A scan
+/// has one partition per file, in the order of the paths; with more than sixteen files, neighbours share a partition. A
+/// large Parquet file is read by two partitions, unless `_row_id` is asked for. This call reads the head of each file,
+/// and blocks for that long.
+///
+/// Every scan tells `progress` about the bytes it reads, so that a table read twice counts twice.
+///
+/// # Errors
+///
+/// [`RawError`] where a file is missing, unreadable, empty without being allowed to, of another format than stated, or
+/// has other columns than the first. Errors while scanning come out of the query as `DataFusionError::External` holding
+/// a [`RawError`].
+pub fn raw_table(spec: &RawFileSpec, progress: Arc<dyn Progress>) -> Result<RawTable, RawError> {
+    if spec.paths.is_empty() {
+        return Err(RawError::NoFiles { table: spec.name.clone() });
+    }
+    let parts = match &spec.format {
+        RawFormat::Csv(dialect) => text::text_files(&spec.paths, dialect, &progress)?,
+        RawFormat::Parquet => parquet::parquet_files(&spec.paths, &progress)?,
+    };
+    let accounts = parts.files.iter().map(|file| Arc::clone(file.account())).collect();
+    Ok(RawTable { provider: Arc::new(table::RawProvider::new(parts)), accounts })
+}
+
+/// Returns the size in bytes, as on disk, of all files of `specs` together; what can't be seen counts as nothing.
+pub fn total_bytes(specs: &[RawFileSpec]) -> u64 {
+    let paths = specs.iter().flat_map(|spec| &spec.paths);
+    paths.filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+}

@@ -1,0 +1,147 @@
+//! Delimited text as a raw file: its columns, and a scan of it.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+
+use super::account::{FileAccount, NoProgress, Progress, TallySheet};
+use super::columns::{Output, match_columns, unique_names};
+use super::error::RawError;
+use super::format::CsvDialect;
+use super::input::TextReader;
+use super::record::Piece;
+use super::rows::TextRows;
+use super::table::{Emit, FileScan, RawFile, TableParts};
+
+/// Opens text files as one table of text columns, named after the first file.
+pub(super) fn text_files(
+    paths: &[PathBuf],
+    dialect: &CsvDialect,
+    progress: &Arc<dyn Progress>,
+) -> Result<TableParts, RawError> {
+    dialect.check()?;
+    let mut names: Vec<String> = Vec::new();
+    let mut files: Vec<Arc<dyn RawFile>> = Vec::new();
+    for path in paths {
+        let own = column_names(path, dialect)?;
+        if files.is_empty() {
+            names = own.clone();
+        }
+        // Without a header, the first file says how many columns there are; a record of another number is a matter of
+        // its row.
+        let (field_count, fields) = if dialect.has_header {
+            (own.len(), match_columns(&paths[0], &names, path, &own)?)
+        } else {
+            (names.len(), (0..names.len()).collect())
+        };
+        files.push(Arc::new(TextFile {
+            path: path.clone(),
+            dialect: dialect.clone(),
+            field_count,
+            fields,
+            account: Arc::new(FileAccount::new(path.display().to_string())),
+            progress: Arc::clone(progress),
+        }));
+    }
+    let columns = names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+    Ok(TableParts { columns, files })
+}
+
+/// Returns the names of the file's columns: from the dialect, else from the header, else by number.
+fn column_names(path: &Path, dialect: &CsvDialect) -> Result<Vec<String>, RawError> {
+    let mut reader = TextReader::open(path, dialect, false, Arc::new(NoProgress))?;
+    let stated = dialect.columns.as_ref().map(|columns| unique_names(columns.iter().map(|name| name.trim())));
+    if let Some(stated) = &stated
+        && !dialect.has_header
+    {
+        return Ok(stated.clone());
+    }
+    let header_error = |reason: String| RawError::Header { path: path.to_owned(), reason };
+    let fields = match reader.read_record()? {
+        None => return Err(RawError::Empty { path: path.to_owned() }),
+        Some(Piece::Flawed(row)) => return Err(header_error(row.reason)),
+        Some(Piece::Record(record)) => record.fields().map_err(|row| header_error(row.reason))?,
+    };
+    let found = fields.count();
+    if !dialect.has_header {
+        return Ok(unique_names(std::iter::repeat_n("", found)));
+    }
+    match stated {
+        Some(stated) if stated.len() == found => Ok(stated),
+        Some(stated) => Err(RawError::ColumnCount { path: path.to_owned(), stated: stated.len(), found }),
+        None => {
+            let header: Vec<&str> = (0..found).map(|index| fields.get(index).trim()).collect();
+            if header.iter().all(|name| name.is_empty()) {
+                return Err(header_error("it names no column".to_owned()));
+            }
+            Ok(unique_names(header))
+        }
+    }
+}
+
+/// One text file of a table.
+struct TextFile {
+    path: PathBuf,
+    dialect: CsvDialect,
+    /// How many fields a record has.
+    field_count: usize,
+    /// For each column of the table, its field in a record.
+    fields: Vec<usize>,
+    account: Arc<FileAccount>,
+    progress: Arc<dyn Progress>,
+}
+
+impl RawFile for TextFile {
+    fn account(&self) -> &Arc<FileAccount> {
+        &self.account
+    }
+
+    fn scans(self: Arc<Self>, outputs: &[Output], schema: &SchemaRef) -> Vec<Arc<dyn FileScan>> {
+        vec![Arc::new(TextScan { file: self, outputs: outputs.to_vec(), schema: Arc::clone(schema) })]
+    }
+}
+
+/// A scan of a whole text file.
+struct TextScan {
+    file: Arc<TextFile>,
+    outputs: Vec<Output>,
+    schema: SchemaRef,
+}
+
+impl FileScan for TextScan {
+    fn run(&self, emit: &mut Emit<'_>) -> Result<ControlFlow<()>, RawError> {
+        let file = self.file.as_ref();
+        let is_hashed = !file.account.is_settled();
+        let mut reader = TextReader::open(&file.path, &file.dialect, is_hashed, Arc::clone(&file.progress))?;
+        if file.dialect.has_header {
+            reader.read_record()?;
+        }
+        let null_words = &file.dialect.null_words;
+        let mut rows = TextRows::new(file.account.path(), null_words, &file.fields, &self.outputs, &self.schema);
+        let mut sheet = TallySheet::default();
+        while let Some(piece) = reader.read_record()? {
+            match piece {
+                Piece::Flawed(row) => sheet.unparsable(row),
+                Piece::Record(record) => match record.fields_of(file.field_count) {
+                    Err(row) => sheet.unparsable(row),
+                    Ok(fields) => {
+                        rows.push(&record, fields);
+                        sheet.parsed(1);
+                    }
+                },
+            }
+            if rows.is_full() && emit(rows.take_batch()?).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if !rows.is_empty() && emit(rows.take_batch()?).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if let Some(digest) = reader.finish()? {
+            file.account.settle(sheet, digest);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}

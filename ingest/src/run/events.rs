@@ -1,0 +1,222 @@
+//! Events: matched to customers, told from repeats, sorted by customer, and appended.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::{SortColumn, lexsort_to_indices, take};
+use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::util::display::array_value_to_string;
+use sha2::{Digest, Sha256};
+
+use super::conform::{place_of, raw_of};
+use super::context::{RunContext, Target};
+use super::customers::BUCKET_BITS;
+use super::keys::{read, text_at};
+use super::listed::{refuse_unmatched, with_source};
+use super::merge::{Pair, Wins, concat, merge, take_rows, with_column};
+use super::quarantine::Refusal;
+use crate::error::IngestError;
+
+/// Rows of one bucket that wait in memory before they are sorted and staged.
+const WAITING: usize = 1 << 20;
+
+/// Takes events in and stages them in bounded memory.
+pub(super) struct EventSink {
+    /// Event id (hashed to 128 bits) to the hash of its content.
+    known: HashMap<u128, i64>,
+    waiting: BTreeMap<u32, Vec<RecordBatch>>,
+    rows: BTreeMap<u32, usize>,
+}
+
+impl EventSink {
+    /// Loads what this source brought before.
+    pub(super) async fn open(context: &RunContext<'_>) -> Result<Self, IngestError> {
+        let source = context.source.name.replace('\'', "''");
+        let sql = format!("SELECT event_id, content_hash FROM event WHERE source = '{source}'");
+        let mut known = HashMap::new();
+        for batch in read(context.run.base(), "event", &sql).await? {
+            let hashes = batch.column(1).as_primitive::<Int64Type>();
+            for row in 0..batch.num_rows() {
+                known.insert(id_hash(text_at(&batch, "event_id", row).unwrap_or_default()), hashes.value(row));
+            }
+        }
+        Ok(Self { known, waiting: BTreeMap::new(), rows: BTreeMap::new() })
+    }
+
+    /// Takes conformed rows in.
+    pub(super) async fn take(
+        &mut self,
+        context: &mut RunContext<'_>,
+        rows: &RecordBatch,
+        target: &mut Target<'_>,
+    ) -> Result<(), IngestError> {
+        let hashes = content_hashes(rows, target);
+        let (mut kept, mut customers, mut kept_hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let Some(customer) = context.customers.get(text_at(rows, "customer_id", row).unwrap_or_default()) else {
+                refuse_unmatched(context, rows, "event", row)?;
+                continue;
+            };
+            let id = text_at(rows, "event_id", row).unwrap_or_default();
+            match self.known.insert(id_hash(id), hash) {
+                None => {
+                    kept.push(row as u32);
+                    customers.push(i64::from(customer));
+                    kept_hashes.push(hash);
+                }
+                Some(earlier) => {
+                    self.known.insert(id_hash(id), earlier);
+                    let refusal = if earlier == hash {
+                        Refusal::new("DUPLICATE", format!("event `{id}` was brought before"))
+                    } else {
+                        let reason = format!("event `{id}` was brought before with other values; the first stays");
+                        Refusal::new("EVENT_ID_CONFLICT", reason)
+                    };
+                    context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
+                }
+            }
+        }
+        target.count.accepted += kept.len() as u64;
+        let rows = take_rows(rows, &kept)?;
+        note_types(context, &rows);
+        let rows = completed(context, &rows, &customers, kept_hashes)?;
+        self.keep(&rows, &customers)?;
+        self.flush(context, WAITING).await
+    }
+
+    /// Stages what still waits.
+    pub(super) async fn finish(
+        mut self,
+        context: &mut RunContext<'_>,
+        target: &mut Target<'_>,
+    ) -> Result<(), IngestError> {
+        target.count.change("new", target.count.accepted);
+        self.flush(context, 1).await
+    }
+
+    fn keep(&mut self, rows: &RecordBatch, customers: &[i64]) -> Result<(), IngestError> {
+        let mut by_bucket: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (row, customer) in customers.iter().enumerate() {
+            by_bucket.entry((*customer >> BUCKET_BITS) as u32).or_default().push(row as u32);
+        }
+        for (bucket, picked) in by_bucket {
+            *self.rows.entry(bucket).or_default() += picked.len();
+            self.waiting.entry(bucket).or_default().push(take_rows(rows, &picked)?);
+        }
+        Ok(())
+    }
+
+    /// Sorts and stages every bucket with at least that many waiting rows.
+    async fn flush(&mut self, context: &mut RunContext<'_>, least: usize) -> Result<(), IngestError> {
+        let full: Vec<u32> = self.rows.iter().filter(|(_, rows)| **rows >= least).map(|(bucket, _)| *bucket).collect();
+        for bucket in full {
+            self.rows.remove(&bucket);
+            let batches = self.waiting.remove(&bucket).unwrap_or_default();
+            let Some(schema) = batches.first().map(RecordBatch::schema) else { continue };
+            let sorted = sorted(&concat(&schema, &batches)?)?;
+            context.stage("event", Some(bucket), vec![sorted]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows with everything that the warehouse fills, in the columns of the table.
+fn completed(
+    context: &RunContext<'_>,
+    rows: &RecordBatch,
+    customers: &[i64],
+    hashes: Vec<i64>,
+) -> Result<RecordBatch, IngestError> {
+    let count = rows.num_rows();
+    let ingested = vec![context.read_from.timestamp_micros(); count];
+    let ingested: ArrayRef = Arc::new(TimestampMicrosecondArray::from(ingested).with_timezone("UTC"));
+    let rows = with_column(rows, "customer_no", Arc::new(Int64Array::from(customers.to_vec())))?;
+    let rows = with_column(&rows, "content_hash", Arc::new(Int64Array::from(hashes)))?;
+    let rows = with_column(&rows, "ingested_at", ingested)?;
+    let rows = with_source(&rows, &context.source.name)?;
+    let schema = context.run.schema("event")?;
+    let pairs: Vec<Pair> = (0..count).map(|row| Pair { base: None, incoming: Some(row) }).collect();
+    merge(&schema, &RecordBatch::new_empty(schema.clone()), &rows, &pairs, |_| Wins::Incoming)
+}
+
+fn sorted(rows: &RecordBatch) -> Result<RecordBatch, IngestError> {
+    let by = ["customer_no", "occurred_at"]
+        .iter()
+        .filter_map(|name| rows.column_by_name(name))
+        .map(|values| SortColumn { values: values.clone(), options: None })
+        .collect::<Vec<_>>();
+    let indices = lexsort_to_indices(&by, None).map_err(IngestError::internal)?;
+    let columns: Result<Vec<ArrayRef>, _> = rows.columns().iter().map(|column| take(column, &indices, None)).collect();
+    RecordBatch::try_new(rows.schema(), columns.map_err(IngestError::internal)?).map_err(IngestError::internal)
+}
+
+/// Notes the latest instant of each event type that came.
+fn note_types(context: &mut RunContext<'_>, rows: &RecordBatch) {
+    let Some(times) = rows.column_by_name("occurred_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>())
+    else {
+        return;
+    };
+    for row in 0..rows.num_rows() {
+        let (Some(event_type), Some(at)) =
+            (text_at(rows, "type", row), chrono::DateTime::from_timestamp_micros(times.value(row)))
+        else {
+            continue;
+        };
+        match context.state.event_types.get_mut(event_type) {
+            Some(latest) => *latest = at.max(*latest),
+            None => {
+                context.state.event_types.insert(event_type.to_owned(), at);
+            }
+        }
+    }
+}
+
+/// An id as 128 bits of its SHA-256: two ids collide in no warehouse that will ever be.
+fn id_hash(id: &str) -> u128 {
+    let digest = Sha256::digest(id.as_bytes());
+    digest.iter().take(16).fold(0, |hash, byte| (hash << 8) | u128::from(*byte))
+}
+
+/// A stable hash of what the source says of each event: FNV-1a over its columns in the order of the table.
+fn content_hashes(rows: &RecordBatch, target: &Target<'_>) -> Vec<i64> {
+    let mut hashes = vec![0xcbf2_9ce4_8422_2325_u64; rows.num_rows()];
+    for column in target.columns.iter().filter(|column| column.name != "event_id") {
+        let Some(array) = rows.column_by_name(&column.name) else { continue };
+        for (row, hash) in hashes.iter_mut().enumerate() {
+            // The column's index tells a missing value from the next column's.
+            absorb(hash, &[0xff]);
+            if !array.is_null(row) {
+                absorb_value(hash, array, row);
+            }
+        }
+    }
+    hashes.into_iter().map(|hash| i64::from_le_bytes(hash.to_le_bytes())).collect()
+}
+
+fn absorb_value(hash: &mut u64, array: &ArrayRef, row: usize) {
+    if let Some(texts) = array.as_string_opt::<i32>() {
+        absorb(hash, texts.value(row).as_bytes());
+    } else if let Some(times) = array.as_primitive_opt::<TimestampMicrosecondType>() {
+        absorb(hash, &times.value(row).to_le_bytes());
+    } else {
+        absorb(hash, array_value_to_string(array, row).unwrap_or_default().as_bytes());
+    }
+}
+
+fn absorb(hash: &mut u64, bytes: &[u8]) {
+    for byte in bytes {
+        *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_always_has_the_same_hash_and_another_has_another() {
+        assert_eq!(id_hash("a"), id_hash("a"));
+        assert_ne!(id_hash("a"), id_hash("b"));
+    }
+}

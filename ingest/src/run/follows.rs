@@ -1,0 +1,177 @@
+//! Follows: one row for ever for a staff member and a customer, ended where a full listing no longer has it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+
+use super::context::{RunContext, Target};
+use super::customers::BUCKET_BITS;
+use super::keys::{read, text_at};
+use super::listed::{refuse_unmatched, with_source, without_duplicates};
+use super::merge::{Pair, Wins, concat, is_same, merge, take_rows, with_column};
+use crate::error::IngestError;
+use crate::source::Mode;
+
+/// Applies the rows of `follow`.
+pub(super) async fn apply(
+    context: &mut RunContext<'_>,
+    rows: &RecordBatch,
+    target: &mut Target<'_>,
+) -> Result<(), IngestError> {
+    let rows = without_duplicates(context, rows, "follow", &["staff_id", "customer_id"])?;
+    let rows = resolved(context, &rows, target)?;
+    target.count.accepted = rows.num_rows() as u64;
+    let schema = context.run.schema("follow")?;
+    let base = concat(&schema, &read(context.run.base(), "follow", "SELECT * FROM follow").await?)?;
+    let pairs = pair(&base, &rows);
+    let merged = merge(&schema, &base, &rows, &pairs, |column| match column {
+        "source" => Wins::Base,
+        _ => Wins::Incoming,
+    })?;
+    let merged = end_unlisted(context, &merged, &pairs, target)?;
+    let merged = with_column(&merged, "is_owner", owners(&merged))?;
+    context.follow_added = Some(super::assignments::added_by_follow(std::slice::from_ref(&merged))?);
+    let before = concat(&schema, std::slice::from_ref(&base))?;
+    write_changed_buckets(context, &before, &merged).await
+}
+
+/// Rows with the numbers of customer and follow; rows of unknown customers are put into quarantine.
+fn resolved(
+    context: &mut RunContext<'_>,
+    rows: &RecordBatch,
+    target: &mut Target<'_>,
+) -> Result<RecordBatch, IngestError> {
+    let (mut kept, mut customers, mut follows, mut new) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for row in 0..rows.num_rows() {
+        let id = text_at(rows, "customer_id", row).unwrap_or_default();
+        let Some(customer) = context.customers.get(id) else {
+            refuse_unmatched(context, rows, "follow", row)?;
+            continue;
+        };
+        let staff = text_at(rows, "staff_id", row).unwrap_or_default();
+        let (follow, is_new) = context.follows.get_or_give(staff, customer);
+        new += u64::from(is_new);
+        kept.push(row as u32);
+        customers.push(i64::from(customer));
+        follows.push(i64::from(follow));
+    }
+    target.count.change("new", new);
+    let rows = take_rows(rows, &kept)?;
+    let statuses: StringArray =
+        (0..rows.num_rows()).map(|row| Some(text_at(&rows, "status", row).unwrap_or("active").to_owned())).collect();
+    let none: StringArray = (0..rows.num_rows()).map(|_| None::<&str>).collect();
+    let rows = with_column(&rows, "customer_no", Arc::new(Int64Array::from(customers)))?;
+    let rows = with_column(&rows, "follow_no", Arc::new(Int64Array::from(follows)))?;
+    let rows = with_column(&rows, "status", Arc::new(statuses))?;
+    let rows = with_column(&rows, "ended_cause", Arc::new(none))?;
+    with_source(&rows, &context.source.name)
+}
+
+/// Pairs by `follow_no`, in the order of customer and follow.
+fn pair(base: &RecordBatch, rows: &RecordBatch) -> Vec<Pair> {
+    let coming: HashMap<i64, usize> =
+        numbers(rows, "follow_no").into_iter().enumerate().map(|(r, no)| (no, r)).collect();
+    let there = numbers(base, "follow_no");
+    let mut pairs: Vec<(i64, i64, Pair)> = Vec::with_capacity(there.len() + coming.len());
+    for ((row, follow), customer) in there.iter().enumerate().zip(numbers(base, "customer_no")) {
+        pairs.push((customer, *follow, Pair { base: Some(row), incoming: coming.get(follow).copied() }));
+    }
+    let known: std::collections::HashSet<i64> = there.into_iter().collect();
+    for ((row, follow), customer) in numbers(rows, "follow_no").iter().enumerate().zip(numbers(rows, "customer_no")) {
+        if !known.contains(follow) {
+            pairs.push((customer, *follow, Pair { base: None, incoming: Some(row) }));
+        }
+    }
+    pairs.sort_unstable_by_key(|(customer, follow, _)| (*customer, *follow));
+    pairs.into_iter().map(|(.., pair)| pair).collect()
+}
+
+/// Ends this source's follows that a full listing no longer has.
+fn end_unlisted(
+    context: &RunContext<'_>,
+    merged: &RecordBatch,
+    pairs: &[Pair],
+    target: &mut Target<'_>,
+) -> Result<RecordBatch, IngestError> {
+    if target.select.mode != Mode::Full {
+        return Ok(merged.clone());
+    }
+    let ends = |row: usize| {
+        pairs[row].incoming.is_none()
+            && text_at(merged, "source", row) == Some(context.source.name.as_str())
+            && text_at(merged, "status", row) != Some("ended")
+    };
+    let rows = 0..merged.num_rows();
+    target.count.change("ended", rows.clone().filter(|row| ends(*row)).count() as u64);
+    let statuses: StringArray =
+        rows.clone().map(|row| if ends(row) { Some("ended") } else { text_at(merged, "status", row) }).collect();
+    let causes: StringArray =
+        rows.map(|row| if ends(row) { Some("unlisted") } else { text_at(merged, "ended_cause", row) }).collect();
+    let merged = with_column(merged, "status", Arc::new(statuses))?;
+    with_column(&merged, "ended_cause", Arc::new(causes))
+}
+
+/// Exactly one owner for each customer who is followed: the one the source names, else the follow added first, ties by
+/// staff id; among active follows where there are any.
+fn owners(merged: &RecordBatch) -> ArrayRef {
+    let customers = numbers(merged, "customer_no");
+    let added =
+        merged.column_by_name("added_at").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let named = merged.column_by_name("is_owner").and_then(|column| column.as_boolean_opt());
+    let rank = |row: usize| {
+        let is_active = matches!(text_at(merged, "status", row), Some("active" | "half"));
+        let is_named = named.is_some_and(|named| !named.is_null(row) && named.value(row));
+        let added = added.filter(|added| !added.is_null(row)).map_or(i64::MAX, |added| added.value(row));
+        (!is_active, !is_named, added, text_at(merged, "staff_id", row).unwrap_or_default())
+    };
+    let mut owner_of: HashMap<i64, usize> = HashMap::new();
+    for (row, customer) in customers.iter().enumerate() {
+        let owner = owner_of.entry(*customer).or_insert(row);
+        if rank(row) < rank(*owner) {
+            *owner = row;
+        }
+    }
+    let owners: BooleanArray =
+        customers.iter().enumerate().map(|(row, customer)| Some(owner_of.get(customer) == Some(&row))).collect();
+    Arc::new(owners)
+}
+
+/// Stages the buckets in which any row differs from before.
+async fn write_changed_buckets(
+    context: &mut RunContext<'_>,
+    before: &RecordBatch,
+    after: &RecordBatch,
+) -> Result<(), IngestError> {
+    let split = |batch: &RecordBatch| {
+        let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (row, customer) in numbers(batch, "customer_no").into_iter().enumerate() {
+            // A customer number is below 2³², so that its bucket is small.
+            rows.entry((customer >> BUCKET_BITS) as u32).or_default().push(row as u32);
+        }
+        rows
+    };
+    let old = split(before);
+    for (bucket, rows) in split(after) {
+        let after = take_rows(after, &rows)?;
+        let before = take_rows(before, old.get(&bucket).map_or(&[][..], Vec::as_slice))?;
+        if !is_same(&sorted(&before)?, &sorted(&after)?) {
+            context.run.replace_bucket("follow", bucket);
+            context.stage("follow", Some(bucket), vec![after]).await?;
+        }
+    }
+    Ok(())
+}
+
+fn sorted(batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
+    let follows = numbers(batch, "follow_no");
+    let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
+    rows.sort_unstable_by_key(|row| follows[*row as usize]);
+    take_rows(batch, &rows)
+}
+
+fn numbers(batch: &RecordBatch, column: &str) -> Vec<i64> {
+    let column = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
+    column.map(|column| column.values().to_vec()).unwrap_or_default()
+}

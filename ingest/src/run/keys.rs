@@ -1,0 +1,135 @@
+//! Outside keys and dense numbers: customers by id, follows by staff member and customer.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::execution::context::SessionContext;
+use tagmill_store::Snapshot;
+
+use crate::error::IngestError;
+
+/// The customers of one id space, by outside id.
+#[derive(Debug, Default)]
+pub(crate) struct CustomerKeys {
+    by_id: HashMap<Box<str>, u32>,
+    next: u32,
+}
+
+/// The follows, by staff member and customer.
+#[derive(Debug, Default)]
+pub(crate) struct FollowKeys {
+    staff: HashMap<Box<str>, u32>,
+    by_pair: HashMap<(u32, u32), u32>,
+    next: u32,
+}
+
+impl CustomerKeys {
+    /// Loads the keys of an id space.
+    pub(crate) async fn load(base: Option<&Snapshot>, id_space: &str) -> Result<Self, IngestError> {
+        let mut keys = Self::default();
+        let sql = "SELECT customer_no, id_space, customer_id FROM customer";
+        for batch in read(base, "customer", sql).await? {
+            let numbers = batch.column(0).as_primitive::<Int64Type>();
+            let (spaces, ids) = (batch.column(1).as_string::<i32>(), batch.column(2).as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                let number = dense(numbers.value(row))?;
+                keys.next = keys.next.max(number + 1);
+                if spaces.value(row) == id_space {
+                    keys.by_id.insert(ids.value(row).into(), number);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The number of an id; `None` where it is not known.
+    pub(crate) fn get(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The number of an id, given now where it has none yet. Tells whether it is new.
+    pub(crate) fn get_or_give(&mut self, id: &str) -> (u32, bool) {
+        if let Some(number) = self.by_id.get(id) {
+            return (*number, false);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.by_id.insert(id.into(), number);
+        (number, true)
+    }
+}
+
+impl FollowKeys {
+    /// Loads every follow.
+    pub(crate) async fn load(base: Option<&Snapshot>) -> Result<Self, IngestError> {
+        let mut keys = Self::default();
+        for batch in read(base, "follow", "SELECT follow_no, customer_no, staff_id FROM follow").await? {
+            let [follows, customers] = [0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>());
+            let staff = batch.column(2).as_string::<i32>();
+            for row in 0..batch.num_rows() {
+                let number = dense(follows.value(row))?;
+                keys.next = keys.next.max(number + 1);
+                let staff_no = keys.staff_no(staff.value(row));
+                keys.by_pair.insert((dense(customers.value(row))?, staff_no), number);
+            }
+        }
+        Ok(keys)
+    }
+
+    fn staff_no(&mut self, staff_id: &str) -> u32 {
+        if let Some(number) = self.staff.get(staff_id) {
+            return *number;
+        }
+        // Fewer staff than customers, which are fewer than 2³².
+        let number = self.staff.len() as u32;
+        self.staff.insert(staff_id.into(), number);
+        number
+    }
+
+    /// The follow of a staff member and a customer; `None` where there is none.
+    pub(crate) fn get(&self, staff_id: &str, customer_no: u32) -> Option<u32> {
+        self.by_pair.get(&(customer_no, *self.staff.get(staff_id)?)).copied()
+    }
+
+    /// The follow of a staff member and a customer, given now where there is none yet. Tells whether it is new.
+    pub(crate) fn get_or_give(&mut self, staff_id: &str, customer_no: u32) -> (u32, bool) {
+        let staff_no = self.staff_no(staff_id);
+        if let Some(number) = self.by_pair.get(&(customer_no, staff_no)) {
+            return (*number, false);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.by_pair.insert((customer_no, staff_no), number);
+        (number, true)
+    }
+}
+
+/// Reads from one table of a snapshot; nothing where there is no snapshot yet.
+pub(crate) async fn read(base: Option<&Snapshot>, table: &str, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
+    let Some(provider) = base.and_then(|base| base.provider(table)) else { return Ok(Vec::new()) };
+    let session = SessionContext::new_with_config(
+        datafusion::prelude::SessionConfig::new()
+            .set_bool("datafusion.execution.parquet.schema_force_view_types", false),
+    );
+    session.register_table(table, provider).map_err(IngestError::internal)?;
+    let frame = session.sql(sql).await.map_err(IngestError::internal)?;
+    frame.collect().await.map_err(IngestError::internal)
+}
+
+/// A dense number as it is kept in memory.
+pub(crate) fn dense(number: i64) -> Result<u32, IngestError> {
+    u32::try_from(number).map_err(|_| IngestError::internal(format!("{number} is no dense number below 2³²")))
+}
+
+/// A text cell; `None` for NULL.
+pub(crate) fn text_at<'b>(batch: &'b RecordBatch, column: &str, row: usize) -> Option<&'b str> {
+    let array = batch.column_by_name(column)?.as_string_opt::<i32>()?;
+    (!array.is_null(row)).then(|| array.value(row))
+}
+
+/// An instant cell in microseconds; `None` for NULL.
+pub(crate) fn instant_at(batch: &RecordBatch, column: &str, row: usize) -> Option<i64> {
+    let array = batch.column_by_name(column)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    (!array.is_null(row)).then(|| array.value(row))
+}

@@ -1,0 +1,131 @@
+//! SELECTs over raw files: planned, refused where they would change something, and made to carry each row's place.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::Column;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::SessionConfig;
+use tagmill_schemas::error::{did_you_mean, near_names};
+
+use super::conform::LINEAGE;
+use super::targets::{InputColumn, input_columns};
+use crate::error::IngestError;
+use crate::source::TableSelect;
+
+/// A session that knows the raw tables of a source and nothing else.
+pub(crate) struct Mapper {
+    session: SessionContext,
+}
+
+/// A planned SELECT.
+pub(crate) struct Mapped {
+    plan: LogicalPlan,
+    /// The target's columns that it gives.
+    pub(crate) columns: Vec<InputColumn>,
+    /// The raw table that it reads row by row; `None` where it joins, groups or reads several.
+    pub(crate) row_wise_over: Option<String>,
+}
+
+impl Mapper {
+    pub(crate) fn new(tables: &[(String, Arc<dyn TableProvider>)]) -> Result<Self, IngestError> {
+        // One partition keeps rows in the order of the files, so that "the first stays" means the same every time.
+        let config = SessionConfig::new()
+            .with_target_partitions(1)
+            .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
+        let session = SessionContext::new_with_config(config);
+        for (name, provider) in tables {
+            session.register_table(name.as_str(), provider.clone()).map_err(IngestError::internal)?;
+        }
+        Ok(Self { session })
+    }
+
+    /// Plans a SELECT and checks its columns against the target. `with_raw` makes a row-wise one carry the raw text too.
+    pub(crate) async fn plan(&self, select: &TableSelect, with_raw: bool) -> Result<Mapped, IngestError> {
+        let table = select.table.as_str();
+        let state = self.session.state();
+        let plan =
+            state.create_logical_plan(&select.select).await.map_err(|cause| IngestError::from_select(table, cause))?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|cause| IngestError::SelectWrites { table: table.to_owned(), reason: cause.strip_backtrace() })?;
+        let columns = given_columns(select, &plan)?;
+        let row_wise_over = row_wise_table(&plan);
+        let mut carried: Vec<(&str, &str)> = Vec::new();
+        if row_wise_over.is_some() {
+            carried.extend(LINEAGE.iter().filter(|name| with_raw || **name != "_raw").map(|name| (*name, *name)));
+            if select.is_row_event_id {
+                carried.push(("_row_id", "event_id"));
+            }
+        } else if select.is_row_event_id {
+            return Err(IngestError::Select {
+                table: table.to_owned(),
+                reason: "`event_id: row` needs a SELECT that reads one raw file row by row".to_owned(),
+                advice: Some("take joins and groups out of it, or give `event_id` yourself".to_owned()),
+            });
+        }
+        let plan = carrying(plan, &carried).map_err(|cause| IngestError::from_select(table, cause))?;
+        Ok(Mapped { plan, columns, row_wise_over })
+    }
+
+    /// Runs a planned SELECT.
+    pub(crate) async fn run(&self, table: &str, mapped: &Mapped) -> Result<SendableRecordBatchStream, IngestError> {
+        let failed = |cause| IngestError::from_select(table, cause);
+        let frame = self.session.execute_logical_plan(mapped.plan.clone()).await.map_err(failed)?;
+        frame.execute_stream().await.map_err(failed)
+    }
+}
+
+/// The target's columns that a SELECT gives; unknown and missing ones are refused.
+fn given_columns(select: &TableSelect, plan: &LogicalPlan) -> Result<Vec<InputColumn>, IngestError> {
+    let table = select.table.as_str();
+    let known = input_columns(table, &select.declared);
+    let mut given: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    if select.is_row_event_id {
+        given.push("event_id".to_owned());
+    }
+    let names: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
+    if let Some(column) = given.iter().find(|name| !names.contains(&name.as_str())) {
+        let advice = did_you_mean(&near_names(column, names.iter().copied()))
+            .unwrap_or_else(|| format!("it takes {}", names.join(", ")));
+        return Err(IngestError::ColumnUnknown { table: table.to_owned(), column: column.clone(), advice });
+    }
+    if let Some(column) = known.iter().find(|column| column.is_needed && !given.contains(&column.name)) {
+        return Err(IngestError::ColumnMissing { table: table.to_owned(), column: column.name.clone() });
+    }
+    Ok(known.into_iter().filter(|column| given.contains(&column.name)).collect())
+}
+
+/// The raw table that a plan reads row by row: a projection over filters over one table, and nothing else.
+fn row_wise_table(plan: &LogicalPlan) -> Option<String> {
+    let LogicalPlan::Projection(projection) = plan else { return None };
+    let mut node = projection.input.as_ref();
+    loop {
+        match node {
+            LogicalPlan::Filter(filter) => node = filter.input.as_ref(),
+            LogicalPlan::SubqueryAlias(alias) => node = alias.input.as_ref(),
+            LogicalPlan::TableScan(scan) => return Some(scan.table_name.table().to_owned()),
+            _ => return None,
+        }
+    }
+}
+
+/// Adds columns of the raw table to a row-wise plan: (raw name, name in the answer).
+fn carrying(plan: LogicalPlan, carried: &[(&str, &str)]) -> Result<LogicalPlan, datafusion::error::DataFusionError> {
+    let (LogicalPlan::Projection(projection), false) = (&plan, carried.is_empty()) else { return Ok(plan) };
+    let mut expressions = projection.expr.clone();
+    for (raw, name) in carried {
+        let found = projection.input.schema().iter().find(|(_, field)| field.name() == raw);
+        let already = plan.schema().fields().iter().any(|field| field.name() == name);
+        if let (Some((qualifier, field)), false) = (found, already) {
+            expressions.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(*name));
+        }
+    }
+    LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(expressions)?.build()
+}

@@ -1,0 +1,111 @@
+//! One run of a source: read, map, conform, resolve, find what changed, stage, publish.
+
+mod assignments;
+mod conform;
+mod context;
+mod customers;
+mod events;
+mod follows;
+mod keys;
+mod listed;
+mod mapping;
+mod merge;
+mod quarantine;
+pub(crate) mod report;
+mod tags;
+mod targets;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tagmill_store::{GuardVerdict, LedgerRow, Outcome, RunSummary, Warehouse};
+
+use crate::error::IngestError;
+use crate::raw::{NoProgress, Progress};
+use crate::source::{Source, SourceKind, TakenAt};
+use context::RunContext;
+use report::RunReport;
+
+/// How a run is made.
+#[derive(Clone)]
+pub struct IngestOptions {
+    /// Count and check everything, and change nothing.
+    pub is_dry_run: bool,
+    /// Publish although the guard finds that too much has gone.
+    pub accept_shrink: bool,
+    /// Is told the bytes as they are read.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self { is_dry_run: false, accept_shrink: false, progress: Arc::new(NoProgress) }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+#[must_use]
+pub enum RunOutcome {
+    /// A new snapshot.
+    Published(Box<LedgerRow>, RunReport),
+    /// The input is the one of the source's last run: nothing was done.
+    NothingNew(Box<LedgerRow>),
+    /// The guard refused it; its files are kept staged.
+    Refused(Vec<GuardVerdict>, RunReport),
+    /// A dry run: what would have been published.
+    Dry(RunReport),
+}
+
+/// Runs a source once, and publishes at most one snapshot.
+///
+/// The run holds the writer's lock from its beginning. Whatever fails, nothing of it is visible.
+///
+/// # Errors
+/// `IngestError` with the step that failed.
+pub async fn run_source(
+    warehouse: &Warehouse,
+    source: &Source,
+    options: &IngestOptions,
+) -> Result<RunOutcome, IngestError> {
+    let run = warehouse.begin().await?;
+    let before = run.base().map(|base| base.row().clone());
+    let state = before.as_ref().and_then(|row| row.sources.get(&source.name)).cloned();
+    let input = context::Input::open(source, state.as_ref(), options)?;
+    let Some(input) = input else {
+        let row = before.ok_or_else(|| IngestError::internal("nothing new before the first snapshot"))?;
+        return Ok(RunOutcome::NothingNew(Box::new(row)));
+    };
+    let stated = stated_instant(source, warehouse, &input);
+    let read_from = stated.unwrap_or_else(|| warehouse.clock().now());
+    let mut context = RunContext::new(run, source, state, read_from, options)?;
+    context.fill(input).await?;
+    let read_until = stated.unwrap_or_else(|| warehouse.clock().now());
+    let (run, finished) = context.finish(read_until).await?;
+    if options.is_dry_run {
+        return Ok(RunOutcome::Dry(finished.report));
+    }
+    let summary = RunSummary {
+        source: source.name.clone(),
+        read_from,
+        read_until,
+        counts: finished.counts,
+        accept_shrink: options.accept_shrink,
+        state: Some(finished.state),
+    };
+    Ok(match run.publish(summary).await? {
+        Outcome::Published(row) => RunOutcome::Published(row, finished.report),
+        Outcome::Refused(verdicts) => RunOutcome::Refused(verdicts, finished.report),
+    })
+}
+
+/// The instant at which the source says it was read.
+fn stated_instant(source: &Source, warehouse: &Warehouse, input: &context::Input) -> Option<DateTime<Utc>> {
+    if let (SourceKind::Sample(_), context::Input::Sample { taken_at, .. }) = (&source.kind, input) {
+        return Some(*taken_at);
+    }
+    match source.taken_at? {
+        TakenAt::Instant(instant) => Some(instant),
+        TakenAt::Local(local) => Some(source.zone_or(warehouse.zone()).instant_of(local)),
+    }
+}

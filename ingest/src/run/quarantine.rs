@@ -1,0 +1,116 @@
+//! Rows that were not taken, with the reason: rejected, duplicate, unmatched and unparsable ones.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+use datafusion::arrow::record_batch::RecordBatch;
+use tagmill_schemas::ids::SnapshotId;
+use tagmill_store::{Staged, Stager};
+
+use crate::error::IngestError;
+
+/// Rows that wait in memory before they are staged.
+const WAITING: usize = 50_000;
+
+/// Where a row came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The raw file.
+    pub(crate) file: Option<String>,
+    /// The line or row in it, from 1.
+    pub(crate) line: Option<i64>,
+}
+
+/// Why a row was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// A stable code.
+    pub(crate) code: &'static str,
+    /// The reason in words.
+    pub(crate) reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, reason: String) -> Self {
+        Self { code, reason }
+    }
+}
+
+/// Collects rows that were not taken and stages them in bounded memory.
+pub(crate) struct Quarantine {
+    source: String,
+    run: SnapshotId,
+    stager: Option<Stager>,
+    waiting: Vec<Row>,
+    staged: Vec<Staged>,
+    counts: Vec<(String, &'static str, u64)>,
+}
+
+struct Row {
+    target: String,
+    place: Place,
+    refusal: Refusal,
+    raw: String,
+}
+
+impl Quarantine {
+    /// Without a stager (a dry run) rows are counted and not kept.
+    pub(crate) fn new(source: &str, run: SnapshotId, stager: Option<Stager>) -> Self {
+        Self { source: source.to_owned(), run, stager, waiting: Vec::new(), staged: Vec::new(), counts: Vec::new() }
+    }
+
+    /// Takes a row in.
+    pub(crate) fn add(
+        &mut self,
+        target: &str,
+        place: &Place,
+        refusal: Refusal,
+        raw: impl FnOnce() -> String,
+    ) -> Result<(), IngestError> {
+        match self.counts.iter_mut().find(|(table, code, _)| table == target && *code == refusal.code) {
+            Some((.., count)) => *count += 1,
+            None => self.counts.push((target.to_owned(), refusal.code, 1)),
+        }
+        if self.stager.is_some() {
+            self.waiting.push(Row { target: target.to_owned(), place: place.clone(), refusal, raw: raw() });
+        }
+        if self.waiting.len() >= WAITING { self.flush() } else { Ok(()) }
+    }
+
+    /// How many rows of a target were put here with a code.
+    pub(crate) fn count(&self, target: &str, is_code: impl Fn(&str) -> bool) -> u64 {
+        self.counts.iter().filter(|(table, code, _)| table == target && is_code(code)).map(|(.., count)| count).sum()
+    }
+
+    /// All counts by target and code.
+    pub(crate) fn counts(&self) -> &[(String, &'static str, u64)] {
+        &self.counts
+    }
+
+    /// Stages what still waits and hands out every staged file.
+    pub(crate) fn finish(mut self) -> Result<Vec<Staged>, IngestError> {
+        self.flush()?;
+        Ok(self.staged)
+    }
+
+    fn flush(&mut self) -> Result<(), IngestError> {
+        let Some(stager) = self.stager.as_ref().filter(|_| !self.waiting.is_empty()) else { return Ok(()) };
+        let rows = &self.waiting;
+        let texts =
+            |pick: &dyn Fn(&Row) -> Option<String>| Arc::new(StringArray::from_iter(rows.iter().map(pick))) as ArrayRef;
+        let columns: Vec<ArrayRef> = vec![
+            texts(&|_| Some(self.source.clone())),
+            Arc::new(Int64Array::from_value(self.run.0, rows.len())),
+            texts(&|row| Some(row.target.clone())),
+            texts(&|row| row.place.file.clone()),
+            Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.place.line))),
+            texts(&|row| Some(row.refusal.code.to_owned())),
+            texts(&|row| Some(row.refusal.reason.clone())),
+            texts(&|row| Some(row.raw.clone())),
+        ];
+        let batch = RecordBatch::try_new(stager.schema().clone(), columns).map_err(IngestError::internal)?;
+        self.staged.push(stager.stage(None, [batch])?);
+        self.waiting.clear();
+        Ok(())
+    }
+}

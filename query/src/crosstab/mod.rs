@@ -1,0 +1,108 @@
+//! Crossing two dimensions: distinct customers in every cell, with "none" and "more than one" where they belong.
+
+mod dimension;
+
+use chrono::{DateTime, Utc};
+use roaring::RoaringBitmap;
+use serde::Serialize;
+use tagmill_schemas::segment::Universe;
+
+pub use dimension::Dimension;
+
+use crate::definitions::LoadedSegment;
+use crate::error::QueryError;
+use crate::segment::sets::Customers;
+use crate::view::View;
+
+/// What to cross, and among whom.
+#[derive(Debug, Clone)]
+pub struct CrosstabRequest {
+    /// The dimension of the rows.
+    pub rows: Dimension,
+    /// The dimension of the columns.
+    pub cols: Dimension,
+    /// The customers to look at; `None` for a whole universe.
+    pub segment: Option<LoadedSegment>,
+    /// The universe where no segment is given; `None` is `followed` where the warehouse has follows, else `all`.
+    pub universe: Option<Universe>,
+}
+
+/// A crossing of two dimensions. Every customer looked at is in exactly one row and one column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Crosstab {
+    /// The dimension of the rows.
+    pub row_dimension: String,
+    /// The dimension of the columns.
+    pub column_dimension: String,
+    /// Among whom: `followed`, `all`, `lost`, or the segment's name.
+    pub among: String,
+    /// The snapshot it was computed on.
+    pub snapshot_id: i64,
+    /// The instant before which events count.
+    pub as_of: DateTime<Utc>,
+    /// Up to which instant events were read; `None` where no source brought any.
+    pub events_until: Option<DateTime<Utc>>,
+    /// Customers looked at: the sum of all cells.
+    pub universe_count: u64,
+    /// The rows in order.
+    pub row_labels: Vec<String>,
+    /// The columns in order.
+    pub column_labels: Vec<String>,
+    /// Distinct customers, by row, then by column.
+    pub cells: Vec<Vec<u64>>,
+    /// Distinct customers of each row.
+    pub row_totals: Vec<u64>,
+    /// Distinct customers of each column.
+    pub column_totals: Vec<u64>,
+}
+
+impl View {
+    /// Crosses two dimensions.
+    ///
+    /// # Errors
+    /// `QueryError::Dimension` for a tag group or column that is not there, `QueryError::DimensionTooWide`.
+    pub async fn crosstab(&self, request: &CrosstabRequest) -> Result<Crosstab, QueryError> {
+        let (among, customers) = self.looked_at(request).await?;
+        let rows = request.rows.split(self, &customers).await?;
+        let columns = request.cols.split(self, &customers).await?;
+        let cells: Vec<Vec<u64>> = rows
+            .iter()
+            .map(|(_, row)| columns.iter().map(|(_, column)| row.intersection_len(column)).collect())
+            .collect();
+        let labels = |parts: &[(String, RoaringBitmap)]| parts.iter().map(|(label, _)| label.clone()).collect();
+        let totals = |parts: &[(String, RoaringBitmap)]| parts.iter().map(|(_, set)| set.len()).collect();
+        Ok(Crosstab {
+            row_dimension: request.rows.to_string(),
+            column_dimension: request.cols.to_string(),
+            among,
+            snapshot_id: self.ledger_row().snapshot_id.0,
+            as_of: self.as_of(),
+            events_until: self.events_until(&[]),
+            universe_count: customers.0.len(),
+            row_labels: labels(&rows),
+            column_labels: labels(&columns),
+            row_totals: totals(&rows),
+            column_totals: totals(&columns),
+            cells,
+        })
+    }
+
+    async fn looked_at(&self, request: &CrosstabRequest) -> Result<(String, Customers), QueryError> {
+        if let Some(segment) = &request.segment {
+            let evaluation = self.evaluate(segment).await?;
+            return Ok((segment.key.clone(), Customers(evaluation.members)));
+        }
+        let follows = self.follows().await?;
+        let universe = match request.universe {
+            Some(universe) => universe,
+            None if follows.is_empty() => Universe::All,
+            None => Universe::Followed,
+        };
+        let name = match universe {
+            Universe::Followed => "followed",
+            Universe::All => "all",
+            Universe::Lost => "lost",
+        };
+        Ok((name.to_owned(), follows.scope(self, universe).await?.customers))
+    }
+}

@@ -1,0 +1,120 @@
+//! Arguments of the commands that bring data in and look at what is kept.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::OutputArgs;
+use crate::output::ObjectFormat;
+
+/// What to read, and how carefully.
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// The source's document
+    #[arg(value_name = "SOURCE.yaml")]
+    pub(crate) source: PathBuf,
+
+    /// Read and check everything, say what would change, publish nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Publish although far fewer rows came than last time; the acceptance is logged
+    #[arg(long)]
+    pub(crate) accept_shrink: bool,
+}
+
+/// What to see of the snapshots.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// List the snapshots, the oldest first, with their row counts
+    #[command(after_help = "Example:\n  tagmill snapshot list --format json")]
+    List(SnapshotListArgs),
+
+    /// Show everything the ledger says of one snapshot
+    #[command(after_help = "Example:\n  tagmill snapshot show 3")]
+    Show(SnapshotShowArgs),
+
+    /// Compare two snapshots: rows per table; tag groups and tags added, renamed and ended
+    #[command(after_help = "\
+A group or tag that was added is listed with the instants between which it appeared:
+after `seen_after`, not later than `seen_by`.
+
+Example:
+  tagmill snapshot diff 2 3")]
+    Diff(SnapshotDiffArgs),
+}
+
+/// How to list the snapshots.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotListArgs {
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Which snapshot to show.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotShowArgs {
+    /// The snapshot's number
+    #[arg(value_name = "ID")]
+    pub(crate) snapshot_id: i64,
+
+    /// `table` for people, `json` for programs
+    #[arg(long, value_enum, default_value_t = ObjectFormat::Table)]
+    pub(crate) format: ObjectFormat,
+}
+
+/// Which snapshots to compare.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotDiffArgs {
+    /// The snapshot before
+    #[arg(value_name = "A")]
+    pub(crate) before: i64,
+
+    /// The snapshot after
+    #[arg(value_name = "B")]
+    pub(crate) after: i64,
+
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What to see of the quarantine.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// Count the rows that were not taken, by source, target table and code, with an example of the reason
+    #[command(after_help = "\
+Examples:
+  tagmill quarantine list
+  tagmill quarantine list --rows --code BAD_TIME --unmask raw -o rejected.csv")]
+    List(QuarantineListArgs),
+}
+
+/// Which rejected rows to see.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineListArgs {
+    /// List the rows themselves, with file and line, instead of counting them
+    #[arg(long)]
+    pub(crate) rows: bool,
+
+    /// Only rows of this source
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+
+    /// Only rows meant for this table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) target: Option<String>,
+
+    /// Only rows with this code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+
+    /// Show private columns as they are; `raw` is the row as it came
+    #[arg(long, value_name = "COL,…", value_delimiter = ',', requires = "rows")]
+    pub(crate) unmask: Vec<String>,
+
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}

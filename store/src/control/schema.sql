@@ -1,0 +1,25 @@
+CREATE TABLE IF NOT EXISTS plan (
+    plan_id      TEXT PRIMARY KEY,
+    header       TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    created_at   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS approval (
+    plan_id      TEXT NOT NULL REFERENCES plan (plan_id),
+    approval     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS receipt (
+    plan_id      TEXT NOT NULL REFERENCES plan (plan_id),
+    step_no      INTEGER NOT NULL,
+    receipt      TEXT NOT NULL,
+    PRIMARY KEY (plan_id, step_no)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS plan_event (
+    plan_id      TEXT NOT NULL REFERENCES plan (plan_id),
+    at           TEXT NOT NULL,
+    actor        TEXT NOT NULL,
+    what         TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,180 @@
+//! What can go wrong with what is kept.
+
+use tagmill_schemas::error::{Diagnose, ErrorKind};
+
+/// An error of the store. A variant names the step; its cause is the source.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The location is no path and no URL of a supported scheme.
+    #[error("`{location}` is no place for a warehouse: {reason}")]
+    Location {
+        /// What was given.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no warehouse at the location.
+    #[error("there is no warehouse at `{location}`")]
+    NoWarehouse {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// The warehouse holds no snapshot yet.
+    #[error("the warehouse at `{location}` holds no snapshot yet")]
+    Empty {
+        /// The warehouse.
+        location: String,
+    },
+    /// No snapshot of that id, or none taken at or before that time.
+    #[error("no snapshot {wanted}")]
+    NoSnapshot {
+        /// What was asked for, in words.
+        wanted: String,
+        /// What there is, in words.
+        there_is: String,
+    },
+    /// The time zone of a warehouse never changes.
+    #[error("the warehouse at `{location}` was made with the time zone `{kept}`, not `{wanted}`")]
+    ZoneFixed {
+        /// The warehouse.
+        location: String,
+        /// The zone it was made with.
+        kept: String,
+        /// The zone that was asked for.
+        wanted: String,
+    },
+    /// Another writer holds the warehouse.
+    #[error("another run is writing to `{location}`")]
+    Locked {
+        /// The warehouse.
+        location: String,
+    },
+    /// The head moved between reading and committing.
+    #[error("table `{table}` was changed by somebody else while this run was publishing")]
+    Overtaken {
+        /// The table whose commit failed.
+        table: String,
+        /// The Delta error.
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// A Delta table could not be read or written.
+    #[error("table `{table}`: could not {step}")]
+    Delta {
+        /// The table.
+        table: String,
+        /// What was tried.
+        step: &'static str,
+        /// The Delta error.
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// A file could not be read or written.
+    #[error("could not {step} `{path}`")]
+    File {
+        /// What was tried.
+        step: &'static str,
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("could not {step} the Parquet file `{path}`")]
+    Parquet {
+        /// What was tried.
+        step: &'static str,
+        /// The file.
+        path: String,
+        /// The cause.
+        source: datafusion::parquet::errors::ParquetError,
+    },
+    /// Rows do not fit the table's contract: a fault of the caller.
+    #[error("rows for table `{table}` do not fit its contract: {reason}")]
+    Contract {
+        /// The table.
+        table: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Something kept is not as it was written.
+    #[error("`{what}` is damaged: {reason}")]
+    Damaged {
+        /// What is damaged.
+        what: String,
+        /// How.
+        reason: String,
+    },
+    /// The control state could not be read or written.
+    #[error("control state: could not {step}")]
+    Control {
+        /// What was tried.
+        step: &'static str,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// A plan of that id is not known.
+    #[error("there is no plan `{plan_id}`")]
+    NoPlan {
+        /// What was asked for.
+        plan_id: String,
+    },
+    /// A plan is not in the state that the step needs.
+    #[error("plan `{plan_id}` is {state}, so it cannot become {wanted}")]
+    PlanState {
+        /// The plan.
+        plan_id: String,
+        /// The state it is in.
+        state: String,
+        /// The state that was asked for.
+        wanted: String,
+    },
+}
+
+impl Diagnose for StoreError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Location { .. } | Self::ZoneFixed { .. } => ErrorKind::Usage,
+            Self::NoWarehouse { .. } | Self::Empty { .. } | Self::NoSnapshot { .. } | Self::NoPlan { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Locked { .. } | Self::Overtaken { .. } | Self::PlanState { .. } => ErrorKind::Conflict,
+            Self::Delta { .. } | Self::File { .. } | Self::Control { .. } => ErrorKind::Unavailable,
+            Self::Parquet { .. } | Self::Damaged { .. } | Self::Contract { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Location { .. } => "LOCATION_INVALID",
+            Self::NoWarehouse { .. } => "NO_WAREHOUSE",
+            Self::Empty { .. } => "NO_SNAPSHOT_YET",
+            Self::NoSnapshot { .. } => "SNAPSHOT_UNKNOWN",
+            Self::ZoneFixed { .. } => "TIME_ZONE_FIXED",
+            Self::Locked { .. } => "WAREHOUSE_LOCKED",
+            Self::Overtaken { .. } => "OVERTAKEN",
+            Self::Delta { .. } => "TABLE_UNAVAILABLE",
+            Self::File { .. } => "STORAGE",
+            Self::Parquet { .. } | Self::Damaged { .. } => "DAMAGED",
+            Self::Contract { .. } => "CONTRACT",
+            Self::Control { .. } => "CONTROL_STATE",
+            Self::NoPlan { .. } => "PLAN_UNKNOWN",
+            Self::PlanState { .. } => "PLAN_STATE",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoWarehouse { .. } => Some(
+                "`tagmill ingest SOURCE.yaml` makes one; `--warehouse` or TAGMILL_WAREHOUSE says where it is"
+                    .to_owned(),
+            ),
+            Self::Empty { .. } => Some("`tagmill ingest SOURCE.yaml` publishes the first one".to_owned()),
+            Self::NoSnapshot { there_is, .. } => Some(there_is.clone()),
+            Self::ZoneFixed { .. } => Some("leave `--time-zone` away, or make another warehouse".to_owned()),
+            Self::Locked { .. } => Some("wait until it has ended and try again; nothing was changed".to_owned()),
+            Self::Overtaken { .. } => Some("run it again; nothing of this run is visible".to_owned()),
+            Self::NoPlan { .. } => Some("`tagmill plan list` shows the plans".to_owned()),
+            Self::PlanState { plan_id, .. } => Some(format!("`tagmill plan show {plan_id}` shows its history")),
+            _ => None,
+        }
+    }
+}

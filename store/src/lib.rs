@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod arrow_types;
+mod assignment_log;
+mod control;
+mod delta;
+mod error;
+mod ledger;
+mod location;
+mod lock;
+mod parquet_file;
+mod provider;
+mod publish;
+mod recover;
+mod snapshot;
+mod warehouse;
+
+pub use arrow_types::{arrow_schema, arrow_type, column_type, money_type, timestamp_type};
+pub use assignment_log::{LogOp, LogRow, log_batch};
+pub use control::{ControlStore, StoredPlan};
+pub use error::StoreError;
+pub use ledger::{LedgerRow, SourceState, TableFill};
+pub use location::Location;
+pub use parquet_file::{read_batches, write_batches};
+pub use provider::WarehouseTable;
+pub use publish::{GuardCount, GuardVerdict, Outcome, Run, RunSummary, Staged, Stager};
+pub use snapshot::Snapshot;
+pub use warehouse::{NewWarehouse, Warehouse};

@@ -63,10 +63,9 @@ fn judge(
     changes: &mut Vec<(Key, LogOp)>,
 ) -> (StepOutcome, Option<String>) {
     let follow = step.follow_no.map(|no| no.0);
-    if let (Some(follow), false) = (follow, step.add.is_empty()) {
-        if !active.contains(&follow) {
-            return (StepOutcome::Skipped, Some("the follow is no longer active".to_owned()));
-        }
+    let is_gone = follow.is_some_and(|follow| !active.contains(&follow));
+    if is_gone && !step.add.is_empty() {
+        return (StepOutcome::Skipped, Some("the follow is no longer active".to_owned()));
     }
     let before = changes.len();
     let key = |tag: &tagmill_schemas::ids::TagId| (step.customer_no.0, follow, tag.0.clone());

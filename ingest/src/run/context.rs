@@ -243,7 +243,7 @@ impl<'s> RunContext<'s> {
             .into_iter()
             .filter(|column| given.as_ref().is_some_and(|schema| schema.index_of(&column.name).is_ok()))
             .collect();
-        let stream = futures::stream::iter(batches.to_vec().into_iter().map(Ok)).boxed();
+        let stream = futures::stream::iter(batches.iter().cloned().map(Ok)).boxed();
         let count = self.fill_target(&select, &columns, stream, digest).await?;
         self.tables.push(count);
         Ok(())

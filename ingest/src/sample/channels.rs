@@ -20,6 +20,7 @@ impl Habit {
 }
 
 /// A channel and the customers it brings.
+#[derive(Clone, Copy)]
 pub(super) struct Channel {
     /// Its name, which is also the name of a tag in the group 来源渠道.
     pub name: &'static str,

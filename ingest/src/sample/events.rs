@@ -156,9 +156,9 @@ fn background_event(random: &mut Random, calendar: &Calendar, index: usize, cust
     match event_type {
         EventType::PageView => event.about(some_sku(random, customer)).lasting(page_seconds(random)),
         EventType::AddToCart => event.about(some_sku(random, customer)),
-        EventType::Consult => event.about(*random.pick(TOPICS)).lasting(random.between(40, 1500)),
-        EventType::ViewPdf => event.about(*random.pick(DOCUMENTS)).lasting(random.between(15, 700)),
-        EventType::Scan => event.about(*random.pick(CODES)),
+        EventType::Consult => event.about(random.pick(TOPICS)).lasting(random.between(40, 1500)),
+        EventType::ViewPdf => event.about(random.pick(DOCUMENTS)).lasting(random.between(15, 700)),
+        EventType::Scan => event.about(random.pick(CODES)),
         _ => event,
     }
 }
@@ -174,7 +174,7 @@ fn page_seconds(random: &mut Random) -> i64 {
 }
 
 fn some_sku(random: &mut Random, customer: &Customer) -> &'static str {
-    let line = if random.chance(700) { &LINES[customer.line] } else { random.pick(&LINES) };
+    let line = if random.chance(700) { LINES[customer.line] } else { random.pick(&LINES) };
     random.pick(line.goods).sku
 }
 

@@ -1,6 +1,7 @@
 //! What the sample corp sells, and what its customers read, ask and scan.
 
 /// A product line, with a tag of its name in the group 产品线.
+#[derive(Clone, Copy)]
 pub(super) struct Line {
     pub name: &'static str,
     /// The kinds of goods in it, each with a tag below the line's.
@@ -9,6 +10,7 @@ pub(super) struct Line {
 }
 
 /// A thing that is sold.
+#[derive(Clone, Copy)]
 pub(super) struct Good {
     pub sku: &'static str,
     /// Its list price in 分, hundredths of a yuan.

@@ -60,7 +60,7 @@ impl Journey<'_> {
         if self.customer.is_hesitant && is_in_june(paid_at) {
             return;
         }
-        let line = if self.random.chance(750) { &LINES[self.customer.line] } else { self.random.pick(&LINES) };
+        let line = if self.random.chance(750) { LINES[self.customer.line] } else { self.random.pick(&LINES) };
         let good = self.random.pick(line.goods);
         let (least, most) = ORDER_YUAN[self.customer.level];
         let quantity = (self.random.between(least, most) * 100 / good.price_fen).max(1);

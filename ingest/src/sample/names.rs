@@ -77,10 +77,10 @@ pub(super) fn customer_name(random: &mut Random, gender: Option<&str>) -> String
         None if random.chance(500) => FEMALE,
         None => MALE,
     };
-    let mut name = (*random.pick(SURNAMES)).to_owned();
-    name.push_str(*random.pick(characters));
+    let mut name = (random.pick(SURNAMES)).to_owned();
+    name.push_str(random.pick(characters));
     if random.chance(700) {
-        name.push_str(*random.pick(characters));
+        name.push_str(random.pick(characters));
     }
     name
 }

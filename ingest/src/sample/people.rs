@@ -89,7 +89,7 @@ fn customer(seed: u64, index: usize, created_at: i64) -> Customer {
         gender,
         birth: birth(random),
         province,
-        city: province.filter(|_| random.chance(960)).map(|province| *random.pick(province.cities)),
+        city: province.filter(|_| random.chance(960)).map(|province| random.pick(province.cities)),
         level: random.weighted(&CHANNELS[channel].levels),
         is_level_told: random.chance(960),
         channel,

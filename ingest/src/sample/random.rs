@@ -70,8 +70,8 @@ impl Random {
     }
 
     /// One of the items, each as likely as the others. There must be at least one.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len() as u64) as usize]
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len() as u64) as usize]
     }
 
     /// The index of one of the weights, each as likely as it weighs. There must be at least one above zero.
@@ -90,7 +90,7 @@ impl Random {
     /// A text of that many digits and small letters.
     pub fn letters(&mut self, length: usize) -> String {
         const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-        (0..length).map(|_| char::from(*self.pick(ALPHABET))).collect()
+        (0..length).map(|_| char::from(self.pick(ALPHABET))).collect()
     }
 }
 

@@ -134,7 +134,7 @@ fn portrait(random: &mut Random, customer: &Customer) -> Portrait {
     // 白酒 is left out: the tag is one of those that nobody who stayed holds.
     let kinds = LINES[customer.line].kinds;
     let kind_of_goods = loop {
-        let kind = *random.pick(kinds);
+        let kind = random.pick(kinds);
         if kind != "白酒" {
             break kind;
         }
@@ -219,10 +219,10 @@ impl Sheet<'_> {
 
     fn fill_lifecycle(&mut self, customer: &Customer) {
         let stage = match (customer.habit, customer.level) {
-            (Habit::Dormant, _) => *self.random.pick(&["沉默", "流失", "首购"]),
+            (Habit::Dormant, _) => self.random.pick(&["沉默", "流失", "首购"]),
             (Habit::Engaged, 2..) => "忠诚",
-            (Habit::Engaged, _) => *self.random.pick(&["复购", "首购"]),
-            _ => *self.random.pick(&["新客", "首购", "复购"]),
+            (Habit::Engaged, _) => self.random.pick(&["复购", "首购"]),
+            _ => self.random.pick(&["新客", "首购", "复购"]),
         };
         self.maybe(400, "生命周期", stage);
     }
@@ -268,13 +268,13 @@ impl Sheet<'_> {
                 let index = self.random.below(self.held.len() as u64) as usize;
                 self.close(index, pull);
             } else {
-                let (group, tag) = *self.random.pick(&NEW_TAGS);
+                let (group, tag) = self.random.pick(&NEW_TAGS);
                 self.give_from(pull, group, tag);
             }
         }
         let came_in_time = follow.added_at < taken_at(PULLS - 1) - HOUR;
         if customer.habit == Habit::Engaged && follow.rank == 0 && came_in_time && follow.left_at.is_none() {
-            let tag = *self.random.pick(&["预售定金", "尾款已付", "凑单加购"]);
+            let tag = self.random.pick(&["预售定金", "尾款已付", "凑单加购"]);
             if self.random.chance(40) {
                 self.give_from(PULLS - 1, "双11分层", tag);
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use tagmill_query::{Access, Engine, Limits, View};
-use tagmill_schemas::documents::plan::{PlanHeader, PlanKind, PlanStep, StepOutcome};
+use tagmill_schemas::documents::plan::{PlanHeader, PlanStep, StepOutcome};
 use tagmill_schemas::segment::AsOf;
 use tagmill_store::{LogOp, LogRow, Outcome, Run, RunSummary, Warehouse, log_batch};
 
@@ -42,10 +42,11 @@ impl TagSink for ComputedTagSink {
         let engine = Engine::new(self.warehouse.clone(), Limits::default())?;
         let view = engine.view(AsOf::Latest, Access::Full).await?;
         let mut held = held_by(&view, &header.source).await?;
+        let ours = changed_by(&view, header).await?;
         let active = active_follows(&view).await?;
         let (mut outcomes, mut changes) = (Vec::with_capacity(steps.len()), Vec::new());
         for step in steps {
-            outcomes.push(judge(step, &mut held, &active, &mut changes));
+            outcomes.push(judge(step, &mut held, &ours, &active, &mut changes));
         }
         if changes.is_empty() {
             return Ok(SinkOutcome { outcomes, snapshot_id: None });
@@ -59,6 +60,7 @@ impl TagSink for ComputedTagSink {
 fn judge(
     step: &PlanStep,
     held: &mut HashSet<Key>,
+    ours: &HashSet<Key>,
     active: &HashSet<u32>,
     changes: &mut Vec<(Key, LogOp)>,
 ) -> (StepOutcome, Option<String>) {
@@ -68,18 +70,25 @@ fn judge(
         return (StepOutcome::Skipped, Some("the follow is no longer active".to_owned()));
     }
     let before = changes.len();
+    let mut was_ours = false;
     let key = |tag: &tagmill_schemas::ids::TagId| (step.customer_no.0, follow, tag.0.clone());
     for tag in &step.add {
         if held.insert(key(tag)) {
             changes.push((key(tag), LogOp::Open));
+        } else {
+            was_ours |= ours.contains(&key(tag));
         }
     }
     for tag in &step.remove {
         if held.remove(&key(tag)) {
             changes.push((key(tag), LogOp::Close));
+        } else {
+            was_ours |= ours.contains(&key(tag));
         }
     }
-    (if changes.len() > before { StepOutcome::Done } else { StepOutcome::Already }, None)
+    // A run that was killed between publishing and its receipts has done the step all the same.
+    let is_done = changes.len() > before || was_ours;
+    (if is_done { StepOutcome::Done } else { StepOutcome::Already }, None)
 }
 
 async fn publish(
@@ -91,7 +100,6 @@ async fn publish(
     let stager = run.stager("assignment_log")?;
     let taken_at = view.ledger_row().taken_at;
     let at = taken_at.timestamp_micros();
-    let cause = if header.kind == PlanKind::Undo { "undo" } else { "rule" };
     let mut by_bucket: BTreeMap<u32, Vec<&(Key, LogOp)>> = BTreeMap::new();
     for change in &changes {
         by_bucket.entry(change.0.0 >> BUCKET_BITS).or_default().push(change);
@@ -104,8 +112,8 @@ async fn publish(
                 follow_no: follow.map(tagmill_schemas::ids::FollowNo),
                 tag_id: tag,
                 op: *op,
-                cause,
-                assigned_at: Some(at),
+                cause: header.plan_id.as_str(),
+                assigned_at: (*op == LogOp::Open).then_some(at),
                 seen_after: Some(at),
                 seen_by: at,
             })
@@ -133,17 +141,31 @@ async fn held_by(view: &View, source: &str) -> Result<HashSet<Key>, ActivateErro
          HAVING sum(CASE op WHEN 'open' THEN 1 WHEN 'close' THEN -1 ELSE 0 END) > 0",
         source.replace('\'', "''")
     );
-    let mut held = HashSet::new();
-    let mut rows = view.sql(&sql).await?;
+    keys(view, &sql).await
+}
+
+async fn keys(view: &View, sql: &str) -> Result<HashSet<Key>, ActivateError> {
+    let mut keys = HashSet::new();
+    let mut rows = view.sql(sql).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;
         for row in 0..batch.num_rows() {
             let customer = dense(&batch, "customer_no", row)?.unwrap_or_default();
             let tag = text(&batch, "tag_id", row)?.unwrap_or_default();
-            held.insert((customer, dense(&batch, "follow_no", row)?, tag));
+            keys.insert((customer, dense(&batch, "follow_no", row)?, tag));
         }
     }
-    Ok(held)
+    Ok(keys)
+}
+
+/// What this plan has changed already: every row of the log names the plan that caused it.
+async fn changed_by(view: &View, header: &PlanHeader) -> Result<HashSet<Key>, ActivateError> {
+    let sql = format!(
+        "SELECT DISTINCT customer_no, follow_no, tag_id FROM assignment_log WHERE source = '{}' AND cause = '{}'",
+        header.source.replace('\'', "''"),
+        header.plan_id
+    );
+    keys(view, &sql).await
 }
 
 async fn active_follows(view: &View) -> Result<HashSet<u32>, ActivateError> {

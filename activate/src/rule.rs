@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use tagmill_query::export::{MemberRows, RowPer};
 use tagmill_query::{Access, Definitions, Engine, LoadedSegment, Rows, View};
-use tagmill_schemas::documents::plan::{PlanHeader, PlanIdentity, PlanKind, PlanStep, content_hash, plan_id};
+use tagmill_schemas::documents::plan::{
+    PlanHeader, PlanIdentity, PlanKind, PlanState, PlanStep, content_hash, plan_id,
+};
 use tagmill_schemas::documents::rule::{OnExit, OnFollows, Rule, parse_rule, rule_hash};
 use tagmill_schemas::ids::{CustomerKey, CustomerNo, FollowNo, StaffId, TagId};
 use tagmill_schemas::segment::TagRef;
+use tagmill_store::StoredPlan;
 
 use crate::cells::{dense, flag, text};
 use crate::error::ActivateError;
@@ -126,11 +129,24 @@ pub async fn run_rule(engine: &Engine, rule: &LoadedRule, author: &str) -> Resul
     guard_size(rule, held.len() as u64, entering + leaving)?;
     let header = header_of(engine, &view, rule, author, &steps);
     if !steps.is_empty() {
-        engine.warehouse().control()?.save_plan(&header, &steps)?;
+        let control = engine.warehouse().control()?;
+        control.save_plan(&header, &steps)?;
+        refuse_rejected(&control.plan(&header.plan_id)?)?;
     }
     let sample = rule.rule.review.as_ref().map_or(SAMPLE, |review| review.sample as usize);
     steps.truncate(sample);
     Ok(RulePlan { header, members: evaluation.count().count, entering, leaving, unchanged, sample: steps })
+}
+
+/// The same rule on the same snapshot is the same plan, and what was turned down once stays so.
+fn refuse_rejected(plan: &StoredPlan) -> Result<(), ActivateError> {
+    if plan.state != PlanState::Rejected {
+        return Ok(());
+    }
+    Err(ActivateError::Lint {
+        reason: format!("the same plan, `{}`, was rejected before", plan.header.plan_id),
+        advice: "change the rule, or run it on a newer snapshot".to_owned(),
+    })
 }
 
 fn header_of(engine: &Engine, view: &View, rule: &LoadedRule, author: &str, steps: &[PlanStep]) -> PlanHeader {
@@ -248,7 +264,8 @@ struct TagFlags {
 
 async fn tag_flags(view: &View, tag: &TagId) -> Result<TagFlags, ActivateError> {
     let sql = format!(
-        "SELECT group_name || '/' || tag_name AS name, may_mark, is_protected FROM tag WHERE tag_id = '{}'",
+        "SELECT group_name || '/' || tag_name AS name, may_mark, is_protected FROM tag WHERE tag_id = '{}' \
+         ORDER BY valid_from DESC LIMIT 1",
         tag.as_str().replace('\'', "''")
     );
     let batches = view.sql(&sql).await?.collect().await?;

@@ -39,7 +39,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// What every answer tells a browser: that it is data and no page, kept by no cache, and of no use to other sites.
 const SECURITY_HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
-    ("cache-control", "no-store"),
+    ("cache-control", "private, no-cache"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-resource-policy", "same-origin"),
@@ -201,7 +201,7 @@ mod tests {
     async fn what_fits_is_answered() {
         let (status, head, body) = exchange(posting("{\"word\": \"hi\"}")).await;
         assert_eq!((status, body.as_str()), (200, "hello"));
-        assert!(head.contains("cache-control: no-store"), "{head}");
+        assert!(head.contains("cache-control: private, no-cache"), "{head}");
     }
 
     #[tokio::test]

@@ -129,15 +129,16 @@ impl Diagnose for IngestError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::SourceFile { .. } => ErrorKind::NotFound,
-            Self::Source { .. } | Self::KindNotYet { .. } => ErrorKind::Usage,
+            Self::KindNotYet { .. } => ErrorKind::Usage,
             Self::Raw(cause) => cause.kind(),
             Self::Store(cause) => cause.kind(),
             Self::SelectWrites { .. } => ErrorKind::Refused,
-            Self::Select { .. }
+            Self::Source { .. }
+            | Self::Select { .. }
             | Self::ColumnUnknown { .. }
             | Self::ColumnMissing { .. }
-            | Self::ColumnTaken { .. } => ErrorKind::Usage,
-            Self::SelectRun { .. } => ErrorKind::InvalidInput,
+            | Self::ColumnTaken { .. }
+            | Self::SelectRun { .. } => ErrorKind::InvalidInput,
             Self::Internal { .. } => ErrorKind::Internal,
         }
     }

@@ -188,14 +188,18 @@ impl LoadedSegment {
         }
     }
 
-    /// The event types that the answer depends on, ascending.
+    /// The event types that the answer depends on, ascending; none where it may depend on any.
     pub fn event_types(&self) -> Vec<String> {
         let mut types = Vec::new();
-        self.visit(&mut |node| {
-            if let Node::Event(leaf) = node {
-                types.extend(leaf.events.iter().cloned());
-            }
+        let mut may_read_any = false;
+        self.visit(&mut |node| match node {
+            Node::Event(leaf) => types.extend(leaf.events.iter().cloned()),
+            Node::Sql(_) => may_read_any = true,
+            _ => {}
         });
+        if may_read_any {
+            return Vec::new();
+        }
         types.sort();
         types.dedup();
         types

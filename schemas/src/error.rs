@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The call itself is wrong: an unknown option, a missing argument, a document that does not parse.
+    /// The call itself is wrong: an unknown option, a missing argument.
     Usage,
     /// The data or document was understood and is not acceptable.
     InvalidInput,

@@ -42,8 +42,8 @@ pub struct LogRow<'a> {
     pub tag_id: &'a str,
     /// What happened.
     pub op: LogOp,
-    /// Why: `listed`, `unlisted`, `rule` or `undo`.
-    pub cause: &'static str,
+    /// Why: `listed`, `unlisted`, or the plan that changed it.
+    pub cause: &'a str,
     /// When the tag was given, where that is known.
     pub assigned_at: Option<i64>,
     /// It happened at this instant or later.

@@ -10,6 +10,7 @@
 
 pub mod corp;
 pub mod http;
+pub mod outside;
 pub mod python;
 pub mod random_segment;
 pub mod rewrite;

@@ -3,7 +3,7 @@
 //! WeCom tells no time per tag, so the log keeps the instants between which it happened: not before the last reading of
 //! this source that covered the follow without the tag, not after the first reading with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
@@ -72,7 +72,20 @@ pub(super) async fn apply(
     let mut tags = TagNumbers::default();
     let listed = listed(context, rows, &mut tags, target)?;
     let held = held(context, &mut tags).await?;
-    let steps = difference(&held, &listed, target.select.mode == Mode::Full);
+    let mut steps = difference(&held, &listed, target.select.mode == Mode::Full);
+    // An ended follow keeps its last tags: they are no longer listed because the follow is not.
+    let ended = match &context.ended_follows {
+        Some(ended) => ended.clone(),
+        None => {
+            let sql = "SELECT follow_no, status FROM follow WHERE status = 'ended'";
+            let mut ended = HashSet::new();
+            for batch in read(context.run.base(), "follow", sql).await? {
+                ended.extend(super::follows::ended(&batch)?);
+            }
+            ended
+        }
+    };
+    steps.retain(|step| step.op != LogOp::Close || !ended.contains(&step.key.follow));
     for (op, word) in [(LogOp::Open, "opened"), (LogOp::Renew, "renewed"), (LogOp::Close, "closed")] {
         target.count.change(word, steps.iter().filter(|step| step.op == op).count() as u64);
     }
@@ -216,7 +229,7 @@ struct Bounds {
     /// When each follow began, by its number.
     follow_added: HashMap<u32, i64>,
     /// When the source's last reading began, and which follows it covered.
-    last_reading: Option<(i64, std::collections::HashSet<u32>)>,
+    last_reading: Option<(i64, HashSet<u32>)>,
 }
 
 impl Bounds {
@@ -235,7 +248,7 @@ impl Bounds {
                 added_by_follow(&read(context.run.base(), "follow", sql).await?)?
             }
         };
-        let mut covered = std::collections::HashSet::new();
+        let mut covered = HashSet::new();
         let sql = "SELECT follow_no FROM follow WHERE status <> 'ended'";
         for batch in read(context.run.base(), "follow", sql).await? {
             for follow in batch.column(0).as_primitive::<Int64Type>().values() {
@@ -301,7 +314,7 @@ fn steps_batch(
     bounds: &Bounds,
     steps: &[Step],
 ) -> Result<RecordBatch, IngestError> {
-    let now = context.read_from.timestamp_micros();
+    let now = context.read_by().timestamp_micros();
     let rows: Vec<LogRow<'_>> = steps
         .iter()
         .map(|step| LogRow {

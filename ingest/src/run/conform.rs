@@ -79,10 +79,10 @@ fn judge(column: &InputColumn, given: &ArrayRef, cast: &ArrayRef, refused: &mut 
         } else if cast.is_null(row) {
             let value = array_value_to_string(given, row).unwrap_or_default();
             let shown: String = value.chars().take(80).collect();
-            *refusal = Some(Refusal::new(
-                "BAD_VALUE",
-                format!("`{shown}` is no {} for `{}`", type_word(&column.ty), column.name),
-            ));
+            // Reasons are public, private columns are not; the raw row, which is private too, keeps the value.
+            let shown = if column.is_private { "the value".to_owned() } else { format!("`{shown}`") };
+            let reason = format!("{shown} is no {} for `{}`", type_word(&column.ty), column.name);
+            *refusal = Some(Refusal::new("BAD_VALUE", reason));
         }
     }
 }

@@ -1,16 +1,17 @@
 //! What the steps of a run share, and the order in which they are taken.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
-use sha2::{Digest, Sha256};
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_store::{GuardCount, Run, SourceState, Stager, TableFill, arrow_type};
 
 use super::conform::Conformer;
+use super::input::Input;
 use super::keys::{CustomerKeys, FollowKeys};
 use super::mapping::Mapper;
 use super::quarantine::Quarantine;
@@ -18,89 +19,8 @@ use super::report::{FileCount, RunReport, TableCount};
 use super::targets::{InputColumn, ORDER, input_columns};
 use super::{IngestOptions, assignments, customers, events, follows, listed, tags};
 use crate::error::IngestError;
-use crate::raw::{self, FileAccount};
-use crate::sample::{CorpSize, SampleCorp};
-use crate::source::{Mode, SampleSpec, Source, SourceKind, TableSelect};
-
-/// What a run reads.
-pub(crate) enum Input {
-    /// Raw files and their SELECTs, opened.
-    Files {
-        mapper: Mapper,
-        accounts: Vec<(String, std::sync::Arc<FileAccount>)>,
-        tables: Vec<TableSelect>,
-        digests: BTreeMap<String, String>,
-    },
-    /// One pull of the sample corp.
-    Sample { tables: Vec<(&'static str, Vec<RecordBatch>)>, taken_at: DateTime<Utc>, digest: String },
-}
-
-impl Input {
-    /// Opens the input; `None` where it is the one of the source's last run.
-    pub(crate) fn open(
-        source: &Source,
-        state: Option<&SourceState>,
-        options: &IngestOptions,
-    ) -> Result<Option<Self>, IngestError> {
-        match &source.kind {
-            SourceKind::Files { files, tables } => {
-                let mut file_digests = Vec::new();
-                for file in files {
-                    for path in &file.paths {
-                        file_digests.push(format!("{}={}", file.name, raw::file_digest(path)?));
-                    }
-                }
-                let digests: BTreeMap<String, String> = tables
-                    .iter()
-                    .map(|table| (table.table.clone(), input_digest(source, table, &file_digests)))
-                    .collect();
-                let is_same = |(table, digest): (&String, &String)| {
-                    state.and_then(|state| state.tables.get(table)).is_some_and(|fill| fill.input_digest == *digest)
-                };
-                if digests.iter().all(is_same) {
-                    return Ok(None);
-                }
-                let (mut providers, mut accounts) = (Vec::new(), Vec::new());
-                for file in files {
-                    let table = raw::raw_table(file, options.progress.clone())?;
-                    providers.push((file.name.clone(), table.provider));
-                    accounts.extend(table.accounts.into_iter().map(|account| (file.name.clone(), account)));
-                }
-                let mapper = Mapper::new(&providers)?;
-                Ok(Some(Self::Files { mapper, accounts, tables: tables.clone(), digests }))
-            }
-            SourceKind::Sample(spec) => Self::open_sample(spec, state),
-        }
-    }
-
-    fn open_sample(spec: &SampleSpec, state: Option<&SourceState>) -> Result<Option<Self>, IngestError> {
-        let digest = |pull: usize| format!("sample:{}:{}:{}:{pull}", spec.seed, spec.customers, spec.events);
-        let last = state.and_then(|state| state.tables.get("customer")).map(|fill| fill.input_digest.clone());
-        let pulls = SampleCorp::pulls().len();
-        let next = match last {
-            None => 0,
-            Some(last) => (0..pulls).find(|pull| digest(*pull) == last).map_or(0, |pull| pull + 1),
-        };
-        if next >= pulls {
-            return Ok(None);
-        }
-        let size = CorpSize { customers: spec.customers, events: spec.events, ..CorpSize::default() };
-        let tables = SampleCorp::new(spec.seed, size).tables(next).map_err(IngestError::internal)?;
-        Ok(Some(Self::Sample { tables, taken_at: SampleCorp::taken_at(next), digest: digest(next) }))
-    }
-}
-
-/// SHA-256 over everything that decides what a table's run brings: the files' bytes and how they are mapped.
-fn input_digest(source: &Source, table: &TableSelect, file_digests: &[String]) -> String {
-    let mut hash = Sha256::new();
-    let zone = source.zone.map_or("", |zone| zone.name());
-    let settings = format!("{}\n{zone}\n{:?}\n{table:?}\n", source.id_space, source.taken_at);
-    hash.update(settings.as_bytes());
-    for digest in file_digests {
-        hash.update(digest.as_bytes());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use crate::raw::FileAccount;
+use crate::source::{Mode, Source, TableSelect};
 
 /// What the steps of a run share.
 pub(crate) struct RunContext<'s> {
@@ -109,6 +29,7 @@ pub(crate) struct RunContext<'s> {
     pub(crate) state: SourceState,
     pub(crate) zone: BusinessZone,
     pub(crate) read_from: DateTime<Utc>,
+    stated: Option<DateTime<Utc>>,
     pub(crate) is_dry_run: bool,
     pub(crate) quarantine: Quarantine,
     pub(crate) customers: CustomerKeys,
@@ -119,6 +40,8 @@ pub(crate) struct RunContext<'s> {
     pub(crate) tag_created: Option<HashMap<String, i64>>,
     /// When each follow began, once this run has filled `follow`.
     pub(crate) follow_added: Option<HashMap<u32, i64>>,
+    /// The follows that have ended, once this run has filled `follow`.
+    pub(crate) ended_follows: Option<HashSet<u32>>,
     files: Vec<FileCount>,
     tables: Vec<TableCount>,
     notes: Vec<String>,
@@ -144,9 +67,10 @@ impl<'s> RunContext<'s> {
         run: Run,
         source: &'s Source,
         state: Option<SourceState>,
-        read_from: DateTime<Utc>,
+        stated: Option<DateTime<Utc>>,
         options: &IngestOptions,
     ) -> Result<Self, IngestError> {
+        let read_from = stated.unwrap_or_else(|| run.warehouse().clock().now());
         let stager = if options.is_dry_run { None } else { Some(run.stager("quarantine")?) };
         let quarantine = Quarantine::new(&source.name, run.snapshot_id(), stager);
         let zone = source.zone_or(run.warehouse().zone());
@@ -159,6 +83,7 @@ impl<'s> RunContext<'s> {
             state,
             zone,
             read_from,
+            stated,
             is_dry_run: options.is_dry_run,
             quarantine,
             customers: CustomerKeys::default(),
@@ -166,6 +91,7 @@ impl<'s> RunContext<'s> {
             staged_groups: HashMap::new(),
             tag_created: None,
             follow_added: None,
+            ended_follows: None,
             files: Vec::new(),
             tables: Vec::new(),
             notes,
@@ -202,7 +128,7 @@ impl<'s> RunContext<'s> {
         &mut self,
         mapper: &Mapper,
         select: &TableSelect,
-        accounts: &[(String, std::sync::Arc<FileAccount>)],
+        accounts: &[(String, Arc<FileAccount>)],
         digest: String,
     ) -> Result<(), IngestError> {
         let with_raw = select.table == "event";
@@ -307,7 +233,8 @@ impl<'s> RunContext<'s> {
         self.counts.push(GuardCount {
             what: format!("rows for `{table}`"),
             before,
-            after: count.accepted,
+            // Events that were brought before are listed all the same.
+            after: count.accepted + count.duplicate,
             is_full: select.mode == Mode::Full,
         });
         let fill = TableFill {
@@ -320,7 +247,7 @@ impl<'s> RunContext<'s> {
     }
 
     /// Puts unparsable rows into quarantine and closes the accounts of the raw files.
-    fn settle_files(&mut self, accounts: &[(String, std::sync::Arc<FileAccount>)]) -> Result<(), IngestError> {
+    fn settle_files(&mut self, accounts: &[(String, Arc<FileAccount>)]) -> Result<(), IngestError> {
         for (name, account) in accounts {
             let Some(tally) = account.get() else {
                 self.notes.push(format!("no SELECT read the raw file `{}` to its end", account.path()));
@@ -344,6 +271,9 @@ impl<'s> RunContext<'s> {
 
     /// Adds declared columns to the target.
     fn declare(&mut self, select: &TableSelect) -> Result<(), IngestError> {
+        if select.declared.is_empty() {
+            return Ok(());
+        }
         let fields: Vec<Field> =
             select.declared.iter().map(|(name, ty)| Field::new(name, arrow_type(*ty), true)).collect();
         Ok(self.run.declare(&select.table, &Schema::new(fields))?)
@@ -366,6 +296,11 @@ impl<'s> RunContext<'s> {
             }
         }
         Ok(())
+    }
+
+    /// The instant by which what has been read so far had happened: the one that the source states, else now.
+    pub(crate) fn read_by(&self) -> DateTime<Utc> {
+        self.stated.unwrap_or_else(|| self.run.warehouse().clock().now())
     }
 
     /// What other sources brought so far.
@@ -391,7 +326,8 @@ impl<'s> RunContext<'s> {
     }
 
     /// Ends reading: the quarantine is staged, and the report adds up.
-    pub(crate) async fn finish(mut self, read_until: DateTime<Utc>) -> Result<(Run, Finished), IngestError> {
+    pub(crate) async fn finish(mut self) -> Result<(Run, Finished), IngestError> {
+        let read_until = self.read_by();
         let refused = self.quarantine.counts().iter().map(|(t, code, count)| (t.clone(), (*code).to_owned(), *count));
         let report = RunReport {
             source: self.source.name.clone(),

@@ -129,7 +129,7 @@ fn completed(
     hashes: Vec<i64>,
 ) -> Result<RecordBatch, IngestError> {
     let count = rows.num_rows();
-    let ingested = vec![context.read_from.timestamp_micros(); count];
+    let ingested = vec![context.read_by().timestamp_micros(); count];
     let ingested: ArrayRef = Arc::new(TimestampMicrosecondArray::from(ingested).with_timezone("UTC"));
     let rows = with_column(rows, "customer_no", Arc::new(Int64Array::from(customers.to_vec())))?;
     let rows = with_column(&rows, "content_hash", Arc::new(Int64Array::from(hashes)))?;
@@ -184,10 +184,12 @@ fn content_hashes(rows: &RecordBatch, target: &Target<'_>) -> Vec<i64> {
     for column in target.columns.iter().filter(|column| column.name != "event_id") {
         let Some(array) = rows.column_by_name(&column.name) else { continue };
         for (row, hash) in hashes.iter_mut().enumerate() {
-            // The column's index tells a missing value from the next column's.
-            absorb(hash, &[0xff]);
+            // The name keeps values of different columns apart; what is missing says nothing, so that a column declared
+            // later changes no event that lacks it.
             if !array.is_null(row) {
+                absorb(hash, column.name.as_bytes());
                 absorb_value(hash, array, row);
+                absorb(hash, &[0xff]);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Follows: one row for ever for a staff member and a customer, ended where a full listing no longer has it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
@@ -8,11 +8,14 @@ use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use super::context::{RunContext, Target};
 use super::customers::BUCKET_BITS;
-use super::keys::{read, text_at};
+use super::keys::{dense, read, text_at};
 use super::listed::{refuse_unmatched, with_source, without_duplicates};
 use super::merge::{Pair, Wins, concat, is_same, merge, take_rows, with_column};
 use crate::error::IngestError;
 use crate::source::Mode;
+
+/// The column that says whose customer it is.
+const OWNER: &str = "is_owner";
 
 /// Applies the rows of `follow`.
 pub(super) async fn apply(
@@ -25,13 +28,18 @@ pub(super) async fn apply(
     target.count.accepted = rows.num_rows() as u64;
     let schema = context.run.schema("follow")?;
     let base = concat(&schema, &read(context.run.base(), "follow", "SELECT * FROM follow").await?)?;
-    let pairs = pair(&base, &rows);
+    let pairs = pair(&base, &rows, &context.source.name);
     let merged = merge(&schema, &base, &rows, &pairs, |column| match column {
         "source" => Wins::Base,
         _ => Wins::Incoming,
     })?;
     let merged = end_unlisted(context, &merged, &pairs, target)?;
-    let merged = with_column(&merged, "is_owner", owners(&merged))?;
+    let is_told = context.others().map(|(_, state)| state).chain([&context.state]);
+    let is_told =
+        is_told.filter_map(|state| state.tables.get("follow")).any(|fill| fill.columns.contains(&OWNER.into()));
+    let is_told = is_told || target.columns.iter().any(|column| column.name == OWNER);
+    let merged = with_column(&merged, OWNER, owners(&merged, is_told))?;
+    context.ended_follows = Some(ended(&merged)?);
     context.follow_added = Some(super::assignments::added_by_follow(std::slice::from_ref(&merged))?);
     let before = concat(&schema, std::slice::from_ref(&base))?;
     write_changed_buckets(context, &before, &merged).await
@@ -69,16 +77,18 @@ fn resolved(
     with_source(&rows, &context.source.name)
 }
 
-/// Pairs by `follow_no`, in the order of customer and follow.
-fn pair(base: &RecordBatch, rows: &RecordBatch) -> Vec<Pair> {
+/// Pairs by `follow_no`, in the order of customer and follow. A follow that another source brought stays as it is.
+fn pair(base: &RecordBatch, rows: &RecordBatch, source: &str) -> Vec<Pair> {
     let coming: HashMap<i64, usize> =
         numbers(rows, "follow_no").into_iter().enumerate().map(|(r, no)| (no, r)).collect();
     let there = numbers(base, "follow_no");
     let mut pairs: Vec<(i64, i64, Pair)> = Vec::with_capacity(there.len() + coming.len());
     for ((row, follow), customer) in there.iter().enumerate().zip(numbers(base, "customer_no")) {
-        pairs.push((customer, *follow, Pair { base: Some(row), incoming: coming.get(follow).copied() }));
+        let is_ours = text_at(base, "source", row) == Some(source);
+        let incoming = coming.get(follow).copied().filter(|_| is_ours);
+        pairs.push((customer, *follow, Pair { base: Some(row), incoming }));
     }
-    let known: std::collections::HashSet<i64> = there.into_iter().collect();
+    let known: HashSet<i64> = there.into_iter().collect();
     for ((row, follow), customer) in numbers(rows, "follow_no").iter().enumerate().zip(numbers(rows, "customer_no")) {
         if !known.contains(follow) {
             pairs.push((customer, *follow, Pair { base: None, incoming: Some(row) }));
@@ -115,11 +125,13 @@ fn end_unlisted(
 
 /// Exactly one owner for each customer who is followed: the one the source names, else the follow added first, ties by
 /// staff id; among active follows where there are any.
-fn owners(merged: &RecordBatch) -> ArrayRef {
+///
+/// `is_told` says whether any source names owners; without one, the flags that are there were computed and are made anew.
+fn owners(merged: &RecordBatch, is_told: bool) -> ArrayRef {
     let customers = numbers(merged, "customer_no");
     let added =
         merged.column_by_name("added_at").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-    let named = merged.column_by_name("is_owner").and_then(|column| column.as_boolean_opt());
+    let named = merged.column_by_name(OWNER).and_then(|column| column.as_boolean_opt()).filter(|_| is_told);
     let rank = |row: usize| {
         let is_active = matches!(text_at(merged, "status", row), Some("active" | "half"));
         let is_named = named.is_some_and(|named| !named.is_null(row) && named.value(row));
@@ -136,6 +148,12 @@ fn owners(merged: &RecordBatch) -> ArrayRef {
     let owners: BooleanArray =
         customers.iter().enumerate().map(|(row, customer)| Some(owner_of.get(customer) == Some(&row))).collect();
     Arc::new(owners)
+}
+
+/// The follows that have ended.
+pub(super) fn ended(rows: &RecordBatch) -> Result<HashSet<u32>, IngestError> {
+    let follows = numbers(rows, "follow_no").into_iter().enumerate();
+    follows.filter(|(row, _)| text_at(rows, "status", *row) == Some("ended")).map(|(_, follow)| dense(follow)).collect()
 }
 
 /// Stages the buckets in which any row differs from before.

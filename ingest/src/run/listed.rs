@@ -145,11 +145,12 @@ fn refuse_again(
     let is_equal = schema.fields().iter().zip(rows.columns()).all(|(field, column)| {
         field.name().starts_with('_') || column.slice(earlier, 1).as_ref() == column.slice(row, 1).as_ref()
     });
-    let shown = key.replace('\u{1f}', ", ");
+    // The id on another platform is private, and a reason is not.
+    let shown = if table == "id_map" { "the id".to_owned() } else { format!("`{}`", key.replace('\u{1f}', ", ")) };
     let refusal = if is_equal {
-        Refusal::new("DUPLICATE", format!("`{shown}` was given before with the same values"))
+        Refusal::new("DUPLICATE", format!("{shown} was given before with the same values"))
     } else {
-        Refusal::new("KEY_CONFLICT", format!("`{shown}` was given before with other values; the first stays"))
+        Refusal::new("KEY_CONFLICT", format!("{shown} was given before with other values; the first stays"))
     };
     let place = super::conform::place_of(rows, row);
     context.quarantine.add(table, &place, refusal, || super::conform::raw_of(rows, row))

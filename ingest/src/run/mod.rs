@@ -6,6 +6,7 @@ mod context;
 mod customers;
 mod events;
 mod follows;
+mod input;
 mod keys;
 mod listed;
 mod mapping;
@@ -24,6 +25,7 @@ use crate::error::IngestError;
 use crate::raw::{NoProgress, Progress};
 use crate::source::{Source, SourceKind, TakenAt};
 use context::RunContext;
+use input::Input;
 use report::RunReport;
 
 /// How a run is made.
@@ -71,24 +73,22 @@ pub async fn run_source(
     let run = warehouse.begin().await?;
     let before = run.base().map(|base| base.row().clone());
     let state = before.as_ref().and_then(|row| row.sources.get(&source.name)).cloned();
-    let input = context::Input::open(source, state.as_ref(), options)?;
+    let input = Input::open(source, state.as_ref(), options)?;
     let Some(input) = input else {
         let row = before.ok_or_else(|| IngestError::internal("nothing new before the first snapshot"))?;
         return Ok(RunOutcome::NothingNew(Box::new(row)));
     };
     let stated = stated_instant(source, warehouse, &input);
-    let read_from = stated.unwrap_or_else(|| warehouse.clock().now());
-    let mut context = RunContext::new(run, source, state, read_from, options)?;
+    let mut context = RunContext::new(run, source, state, stated, options)?;
     context.fill(input).await?;
-    let read_until = stated.unwrap_or_else(|| warehouse.clock().now());
-    let (run, finished) = context.finish(read_until).await?;
+    let (run, finished) = context.finish().await?;
     if options.is_dry_run {
         return Ok(RunOutcome::Dry(finished.report));
     }
     let summary = RunSummary {
         source: source.name.clone(),
-        read_from,
-        read_until,
+        read_from: finished.report.read_from,
+        read_until: finished.report.read_until,
         counts: finished.counts,
         accept_shrink: options.accept_shrink,
         state: Some(finished.state),
@@ -100,8 +100,8 @@ pub async fn run_source(
 }
 
 /// The instant at which the source says it was read.
-fn stated_instant(source: &Source, warehouse: &Warehouse, input: &context::Input) -> Option<DateTime<Utc>> {
-    if let (SourceKind::Sample(_), context::Input::Sample { taken_at, .. }) = (&source.kind, input) {
+fn stated_instant(source: &Source, warehouse: &Warehouse, input: &Input) -> Option<DateTime<Utc>> {
+    if let (SourceKind::Sample(_), Input::Sample { taken_at, .. }) = (&source.kind, input) {
         return Some(*taken_at);
     }
     match source.taken_at? {

@@ -41,6 +41,8 @@ pub(super) async fn apply(
 }
 
 /// Merges dated rows into their table; returns how many are new and how many ended.
+///
+/// A row is an id under one name: a renamed tag has a row for each name it bore, the former ones ended.
 async fn upsert_dated(
     context: &mut RunContext<'_>,
     table: &'static str,
@@ -49,23 +51,18 @@ async fn upsert_dated(
     is_full: bool,
 ) -> Result<(u64, u64), IngestError> {
     let schema = context.run.schema(table)?;
-    let sql = format!("SELECT * FROM {table} ORDER BY {key}");
+    let sql = format!("SELECT * FROM {table} ORDER BY {key}, valid_from");
     let base = concat(&schema, &read(context.run.base(), table, &sql).await?)?;
-    let listed: HashMap<&str, usize> =
-        (0..rows.num_rows()).filter_map(|row| Some((text_at(rows, key, row)?, row))).collect();
-    let known: HashMap<&str, usize> =
-        (0..base.num_rows()).filter_map(|row| Some((text_at(&base, key, row)?, row))).collect();
-    let mut pairs: Vec<Pair> = (0..base.num_rows())
-        .map(|row| Pair { base: Some(row), incoming: text_at(&base, key, row).and_then(|id| listed.get(id).copied()) })
-        .collect();
-    let mut new: Vec<usize> = listed.iter().filter(|(id, _)| !known.contains_key(*id)).map(|(_, row)| *row).collect();
-    new.sort_unstable();
-    pairs.extend(new.iter().map(|row| Pair { base: None, incoming: Some(*row) }));
+    let now = context.read_by().timestamp_micros();
+    let dating = Dating { source: &context.source.name, table, key, base: &base, rows, is_full, now };
+    let dated = dating.rows();
+    let pairs: Vec<Pair> = dated.iter().map(|row| row.pair).collect();
     let merged = merge(&schema, &base, rows, &pairs, |_| Wins::Incoming)?;
-    let dated = Dating { context, merged: &merged, base: &base, pairs: &pairs, is_full };
-    let (valid_from, valid_to, ended) = dated.dates();
-    let merged = with_column(&merged, "valid_from", valid_from)?;
-    let merged = with_column(&merged, "valid_to", valid_to)?;
+    let instants = |pick: fn(&Dated) -> Option<i64>| {
+        Arc::new(TimestampMicrosecondArray::from_iter(dated.iter().map(pick)).with_timezone("UTC")) as ArrayRef
+    };
+    let merged = with_column(&merged, "valid_from", instants(|row| row.valid_from))?;
+    let merged = with_column(&merged, "valid_to", instants(|row| row.valid_to))?;
     if table == "tag" {
         context.tag_created = Some(super::assignments::created_by_tag(std::slice::from_ref(&merged)));
     }
@@ -73,41 +70,78 @@ async fn upsert_dated(
         context.run.replace_all(table);
         context.stage(table, None, vec![merged]).await?;
     }
-    Ok((new.len() as u64, ended))
+    let new = dated.iter().filter(|row| row.pair.base.is_none()).count() as u64;
+    let ended = dated.iter().filter(|row| row.pair.incoming.is_none() && row.valid_to == Some(now)).count() as u64;
+    Ok((new, ended))
+}
+
+/// One row of the merge, with its dates.
+struct Dated {
+    pair: Pair,
+    valid_from: Option<i64>,
+    valid_to: Option<i64>,
 }
 
 /// What is needed to date the rows of a merge.
-struct Dating<'d, 's> {
-    context: &'d RunContext<'s>,
-    merged: &'d RecordBatch,
+struct Dating<'d> {
+    source: &'d str,
+    table: &'d str,
+    key: &'d str,
     base: &'d RecordBatch,
-    pairs: &'d [Pair],
+    rows: &'d RecordBatch,
     is_full: bool,
+    now: i64,
 }
 
-impl Dating<'_, '_> {
-    /// `valid_from`, `valid_to`, and how many rows ended now. A row listed again lives again.
-    fn dates(&self) -> (ArrayRef, ArrayRef, u64) {
-        let now = Some(self.context.read_from.timestamp_micros());
-        let (mut from, mut to, mut ended) = (Vec::new(), Vec::new(), 0);
-        for (row, pair) in self.pairs.iter().enumerate() {
-            let before = |column: &str| pair.base.and_then(|base| instant_at(self.base, column, base));
-            from.push(before("valid_from").or(now));
-            let is_ours = text_at(self.merged, "source", row) == Some(self.context.source.name.as_str());
-            let old_end = before("valid_to");
-            to.push(match pair.incoming {
-                Some(_) => None,
-                None if self.is_full && is_ours && old_end.is_none() => {
-                    ended += 1;
-                    now
-                }
-                None => old_end,
-            });
-        }
-        let array = |values: Vec<Option<i64>>| {
-            Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) as ArrayRef
+impl Dating<'_> {
+    /// What is there, each row in its place and after it its new name, then what is new.
+    fn rows(&self) -> Vec<Dated> {
+        let by_id = |batch: &RecordBatch| -> HashMap<String, usize> {
+            // Rows of one id come in the order of their start, so that the latest is the one that stays.
+            (0..batch.num_rows()).filter_map(|row| Some((text_at(batch, self.key, row)?.to_owned(), row))).collect()
         };
-        (array(from), array(to), ended)
+        let (listed, latest) = (by_id(self.rows), by_id(self.base));
+        let mut dated = Vec::new();
+        for row in 0..self.base.num_rows() {
+            let id = text_at(self.base, self.key, row).unwrap_or_default();
+            // A row that another source brought stays as it is, and so does a former name.
+            let is_ours = text_at(self.base, "source", row) == Some(self.source) && latest.get(id) == Some(&row);
+            self.date(row, listed.get(id).copied(), is_ours, &mut dated);
+        }
+        let mut new: Vec<usize> =
+            listed.iter().filter(|(id, _)| !latest.contains_key(*id)).map(|(_, row)| *row).collect();
+        new.sort_unstable();
+        dated.extend(new.into_iter().map(|row| Dated {
+            pair: Pair { base: None, incoming: Some(row) },
+            valid_from: Some(self.now),
+            valid_to: None,
+        }));
+        dated
+    }
+
+    fn date(&self, row: usize, listed: Option<usize>, is_ours: bool, dated: &mut Vec<Dated>) {
+        let valid_from = instant_at(self.base, "valid_from", row);
+        let valid_to = instant_at(self.base, "valid_to", row);
+        let old = |valid_to| Dated { pair: Pair { base: Some(row), incoming: None }, valid_from, valid_to };
+        match listed {
+            _ if !is_ours => dated.push(old(valid_to)),
+            None if self.is_full => dated.push(old(valid_to.or(Some(self.now)))),
+            None => dated.push(old(valid_to)),
+            Some(new) => {
+                let pair = Pair { base: Some(row), incoming: Some(new) };
+                if self.is_renamed(row, new) {
+                    dated.push(old(valid_to.or(Some(self.now))));
+                    dated.push(Dated { pair, valid_from: Some(self.now), valid_to: None });
+                } else {
+                    dated.push(Dated { pair, valid_from, valid_to: None });
+                }
+            }
+        }
+    }
+
+    fn is_renamed(&self, row: usize, new: usize) -> bool {
+        let names: &[&str] = if self.table == "tag" { &["group_name", "tag_name"] } else { &["group_name"] };
+        names.iter().any(|name| text_at(self.base, name, row) != text_at(self.rows, name, new))
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct InputColumn {
     pub(crate) ty: DataType,
     /// Whether every row needs a value.
     pub(crate) is_needed: bool,
+    /// Whether its values may be shown to everybody.
+    pub(crate) is_private: bool,
 }
 
 /// The order in which targets are filled: what is referred to comes before what refers to it.
@@ -56,7 +58,12 @@ pub(crate) fn input_columns(table: &str, declared: &[(String, ColumnType)]) -> V
     columns.extend(declared.iter().cloned());
     columns
         .into_iter()
-        .map(|(name, ty)| InputColumn { is_needed: needed.contains(&name.as_str()), name, ty: arrow_type(ty) })
+        .map(|(name, ty)| InputColumn {
+            is_needed: needed.contains(&name.as_str()),
+            is_private: contract(table).and_then(|table| table.column(&name)).is_some_and(|column| column.is_private),
+            name,
+            ty: arrow_type(ty),
+        })
         .collect()
 }
 

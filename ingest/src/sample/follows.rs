@@ -63,7 +63,11 @@ pub(super) fn follows(seed: u64, customers: &[Customer], org: &Org) -> Vec<Follo
 
 fn follow(random: &mut Random, index: usize, customer: &Customer, rank: usize, org: &Org, taken: &[u16]) -> Follow {
     let first_channel = &CHANNELS[customer.channel];
-    let channel = if rank == 0 || random.chance(550) { first_channel } else { &CHANNELS[random.below(CHANNELS.len() as u64) as usize] };
+    let channel = if rank == 0 || random.chance(550) {
+        first_channel
+    } else {
+        &CHANNELS[random.below(CHANNELS.len() as u64) as usize]
+    };
     let region = customer.province.map(|province| province.region);
     let staff = org.follower(random, channel.name, region, taken);
     let added_at = if rank == 0 { customer.created_at } else { later(random, customer.created_at, end()) };

@@ -6,11 +6,13 @@ use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Int64Type;
 use roaring::RoaringBitmap;
 use tagmill_schemas::error::{did_you_mean, near_names};
+use tagmill_schemas::ids::TagId;
 use tagmill_schemas::segment::Window;
 
 use crate::catalog::text;
 use crate::error::QueryError;
-use crate::segment::sets::{Customers, from_sorted};
+use crate::segment::holders;
+use crate::segment::sets::{Customers, Follows, Scope, from_sorted};
 use crate::segment::sql_text::{self, Calendar};
 use crate::view::View;
 
@@ -81,13 +83,9 @@ impl Dimension {
     }
 
     /// Splits customers into labelled parts, in the order in which they are shown.
-    pub(crate) async fn split(
-        &self,
-        view: &View,
-        customers: &Customers,
-    ) -> Result<Vec<(String, RoaringBitmap)>, QueryError> {
+    pub(crate) async fn split(&self, view: &View, scope: &Scope) -> Result<Vec<(String, RoaringBitmap)>, QueryError> {
         let parts = match self {
-            Self::TagGroup(group) => by_tag_group(view, group, customers).await?,
+            Self::TagGroup(group) => by_tag_group(view, group, scope).await?,
             Self::Attribute(name) => by_attribute(view, name).await?,
             Self::BirthMonth => by_birth_month(view).await?,
             Self::ActivityBand => by_activity(view).await?,
@@ -100,7 +98,7 @@ impl Dimension {
                 limit: MAX_LABELS,
             });
         }
-        Ok(parts.among(customers))
+        Ok(parts.among(&scope.customers))
     }
 }
 
@@ -137,7 +135,8 @@ impl Parts {
     }
 }
 
-async fn by_tag_group(view: &View, group: &str, customers: &Customers) -> Result<Parts, QueryError> {
+/// Only follows that count in the universe do here; customer-level assignments always do.
+async fn by_tag_group(view: &View, group: &str, scope: &Scope) -> Result<Parts, QueryError> {
     let catalog = view.catalog().await?;
     let tags: Vec<_> =
         catalog.tags.iter().filter(|tag| tag.group_name == group && tag.valid_to.is_none()).cloned().collect();
@@ -149,19 +148,16 @@ async fn by_tag_group(view: &View, group: &str, customers: &Customers) -> Result
         let known = format!("the groups are {}", groups.join(", "));
         return Err(QueryError::Dimension { dimension: format!("group:{group}"), advice: near.unwrap_or(known) });
     }
-    // Only follows that are active count, as in the universe `followed`; customer-level assignments always do.
+    let ids: Vec<TagId> = tags.iter().map(|tag| tag.tag_id.clone()).collect();
+    let holders = holders(view, &ids).await?;
+    let follows = view.follows().await?;
     let mut once = RoaringBitmap::new();
     let mut several = RoaringBitmap::new();
     let mut sets = Vec::new();
     for tag in tags {
-        let sql = format!(
-            "SELECT DISTINCT held.customer_no FROM assignment_log AS held LEFT JOIN follow ON held.follow_no = follow.follow_no \
-             WHERE held.tag_id = {} AND (held.follow_no IS NULL OR follow.status IN ('active', 'half')) \
-             GROUP BY held.customer_no, held.follow_no, held.source \
-             HAVING sum(CASE held.op WHEN 'open' THEN 1 WHEN 'close' THEN -1 ELSE 0 END) > 0",
-            sql_text::text(tag.tag_id.as_str())
-        );
-        let set = crate::segment::sets::customer_set(view, &sql).await?.0 & &customers.0;
+        let Some(held) = holders.get(&tag.tag_id) else { continue };
+        let counting = Follows(&held.follows.0 & &scope.follows.0);
+        let set = (follows.project(&counting).0 | &held.customers.0) & &scope.customers.0;
         several |= &once & &set;
         once |= &set;
         sets.push((tag.tag_name, set));

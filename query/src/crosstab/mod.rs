@@ -11,7 +11,7 @@ pub use dimension::Dimension;
 
 use crate::definitions::LoadedSegment;
 use crate::error::QueryError;
-use crate::segment::sets::Customers;
+use crate::segment::sets::{Customers, Scope};
 use crate::view::View;
 
 /// What to cross, and among whom.
@@ -62,9 +62,9 @@ impl View {
     /// # Errors
     /// `QueryError::Dimension` for a tag group or column that is not there, `QueryError::DimensionTooWide`.
     pub async fn crosstab(&self, request: &CrosstabRequest) -> Result<Crosstab, QueryError> {
-        let (among, customers) = self.looked_at(request).await?;
-        let rows = request.rows.split(self, &customers).await?;
-        let columns = request.cols.split(self, &customers).await?;
+        let (among, scope) = self.looked_at(request).await?;
+        let rows = request.rows.split(self, &scope).await?;
+        let columns = request.cols.split(self, &scope).await?;
         let cells: Vec<Vec<u64>> = rows
             .iter()
             .map(|(_, row)| columns.iter().map(|(_, column)| row.intersection_len(column)).collect())
@@ -78,7 +78,7 @@ impl View {
             snapshot_id: self.ledger_row().snapshot_id.0,
             as_of: self.as_of(),
             events_until: self.events_until(&[]),
-            universe_count: customers.0.len(),
+            universe_count: scope.customers.0.len(),
             row_labels: labels(&rows),
             column_labels: labels(&columns),
             row_totals: totals(&rows),
@@ -87,10 +87,12 @@ impl View {
         })
     }
 
-    async fn looked_at(&self, request: &CrosstabRequest) -> Result<(String, Customers), QueryError> {
+    /// The customers to look at, and the follows that count for them.
+    async fn looked_at(&self, request: &CrosstabRequest) -> Result<(String, Scope), QueryError> {
         if let Some(segment) = &request.segment {
             let evaluation = self.evaluate(segment).await?;
-            return Ok((segment.key.clone(), Customers(evaluation.members)));
+            let scope = self.follows().await?.scope(self, segment.segment.universe).await?;
+            return Ok((segment.key.clone(), Scope { customers: Customers(evaluation.members), ..scope }));
         }
         let follows = self.follows().await?;
         let universe = match request.universe {
@@ -103,6 +105,6 @@ impl View {
             Universe::All => "all",
             Universe::Lost => "lost",
         };
-        Ok((name.to_owned(), follows.scope(self, universe).await?.customers))
+        Ok((name.to_owned(), follows.scope(self, universe).await?))
     }
 }

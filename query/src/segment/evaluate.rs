@@ -8,8 +8,8 @@ use roaring::RoaringBitmap;
 use serde::Serialize;
 use tagmill_schemas::ids::{CustomerNo, TagId};
 use tagmill_schemas::segment::check::{Catalog, check};
-use tagmill_schemas::segment::{FollowNode, Follower, Node, TagLeaf, TagRef, TagTest};
-use tagmill_schemas::yaml::Problems;
+use tagmill_schemas::segment::{AsOf, FollowNode, Follower, Node, TagLeaf, TagRef, TagTest};
+use tagmill_schemas::yaml::{Problem, Problems};
 
 use super::leaves::{self, Holders};
 use super::sets::{Customers, FollowIndex, Follows, Scope, customer_set, follow_set, staff_list};
@@ -110,7 +110,13 @@ impl View {
         if !problems.is_empty() {
             return Err(QueryError::Document { document: loaded.key.clone(), problems: Problems(problems) });
         }
-        for reference in loaded.references.values() {
+        for (name, reference) in &loaded.references {
+            if reference.segment.as_of != AsOf::Latest {
+                let message = format!("segment `{name}` fixes its own `as_of` and so cannot be referred to");
+                let problem = Problem::new(None, "/as_of", "REFERENCE_AS_OF", message);
+                let problem = problem.with_hint(format!("write `as_of: latest` in `{name}`"));
+                return Err(QueryError::Document { document: loaded.key.clone(), problems: problem.into() });
+            }
             Box::pin(self.check(reference)).await?;
         }
         Ok(())

@@ -15,9 +15,9 @@ use crate::view::View;
 
 /// Who holds a tag: on which follows, and which customers without a follow being involved.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Holders {
-    pub(super) follows: Follows,
-    pub(super) customers: Customers,
+pub(crate) struct Holders {
+    pub(crate) follows: Follows,
+    pub(crate) customers: Customers,
 }
 
 /// The statement that finds the holders of a tag.
@@ -32,7 +32,7 @@ pub(super) fn holders_sql(tag: &TagId) -> String {
 }
 
 /// Finds the holders of some tags, each once.
-pub(super) async fn holders(view: &View, tags: &[TagId]) -> Result<HashMap<TagId, Holders>, QueryError> {
+pub(crate) async fn holders(view: &View, tags: &[TagId]) -> Result<HashMap<TagId, Holders>, QueryError> {
     let mut found = HashMap::new();
     for tag in tags {
         let (mut follows, mut customers) = (Vec::new(), Vec::new());

@@ -6,5 +6,7 @@ mod leaves;
 pub(crate) mod sets;
 pub(crate) mod sql_text;
 
+pub(crate) use leaves::holders;
+
 pub use evaluate::{Evaluation, SegmentCount};
 pub use explain::{ExplainedNode, Explanation};

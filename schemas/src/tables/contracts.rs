@@ -202,7 +202,7 @@ const ASSIGNMENT_LOG: Table = Table {
         made("follow_no", ColumnType::Int64, Some("a customer-level assignment"), "the follow that holds the tag"),
         given("tag_id", ColumnType::Text, None, "the tag"),
         made("op", ColumnType::Text, None, "`open`, `renew` or `close`"),
-        made("cause", ColumnType::Text, None, "`listed`, `unlisted`, `rule`, `undo`"),
+        made("cause", ColumnType::Text, None, "`listed`, `unlisted`, or the id of the plan that changed it"),
         made("source", ColumnType::Text, None, "who holds it: a source's name or `rule:ID`"),
         given(
             "assigned_at",

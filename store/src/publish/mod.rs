@@ -1,28 +1,30 @@
 //! A run: stage files, let the guard look, commit each table, and append the ledger row last.
 
+mod files;
 mod guard;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::tables::{TABLES, contract};
 
+pub use files::{Staged, Stager};
+pub(crate) use files::{pending_path, remove_if_there};
 pub use guard::{GuardCount, GuardVerdict};
+
+use files::{refused_path, write_json};
 
 use crate::delta::{DataFile, TableCommit, TableVersion, open_table};
 use crate::error::StoreError;
 use crate::ledger::{self, LedgerRow, SourceState};
-use crate::location::Location;
 use crate::lock::WriterLock;
-use crate::parquet_file::{StagedFile, stage_file};
+use crate::parquet_file::StagedFile;
 use crate::recover;
 use crate::snapshot::Snapshot;
 use crate::warehouse::Warehouse;
@@ -88,43 +90,6 @@ pub(crate) struct Pending {
     /// The ledger row that would publish it.
     pub(crate) row: LedgerRow,
 }
-
-/// Stages files from any thread.
-#[derive(Debug, Clone)]
-pub struct Stager {
-    folder: PathBuf,
-    schema: SchemaRef,
-    snapshot_id: SnapshotId,
-}
-
-impl Stager {
-    /// The columns of the table as the run writes them.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// Writes rows as one durable file of a table. `bucket` is the customer number divided by 2²⁰, for tables split by it.
-    ///
-    /// # Errors
-    /// `StoreError::Contract` where the columns differ from the table's.
-    pub fn stage(
-        &self,
-        bucket: Option<u32>,
-        batches: impl IntoIterator<Item = RecordBatch>,
-    ) -> Result<Staged, StoreError> {
-        let unique = uuid::Uuid::new_v4().simple();
-        let name = format!("s{:06}-{unique}.parquet", self.snapshot_id.0);
-        let name = match bucket {
-            Some(bucket) => format!("b{bucket:04}/{name}"),
-            None => name,
-        };
-        stage_file(&self.folder, &name, &self.schema, batches).map(Staged)
-    }
-}
-
-/// A staged file, to be added to its run.
-#[derive(Debug, Clone)]
-pub struct Staged(StagedFile);
 
 impl Run {
     pub(crate) async fn begin(warehouse: &Warehouse) -> Result<Self, StoreError> {
@@ -384,33 +349,4 @@ pub(crate) async fn append_row(warehouse: &Warehouse, rows: &[LedgerRow], row: L
     let change = TableCommit { add: vec![staged.0], remove: head.files.clone(), schema: None };
     head.commit(change, id.0, warehouse.clock().now()).await?;
     Ok(())
-}
-
-pub(crate) fn pending_path(location: &Location) -> PathBuf {
-    location.folder().join("staged").join("pending.json")
-}
-
-fn refused_path(location: &Location, source: &str) -> PathBuf {
-    let safe: String = source.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    location.folder().join("staged").join(format!("refused-{safe}.json"))
-}
-
-fn write_json<T: Serialize>(path: &std::path::Path, value: &T) -> Result<(), StoreError> {
-    let failed = |source| StoreError::File { step: "write", path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let draft = path.with_extension("tmp");
-    let text = serde_json::to_vec_pretty(value).unwrap_or_default();
-    std::fs::write(&draft, text).map_err(failed)?;
-    std::fs::File::open(&draft).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&draft, path).map_err(failed)
-}
-
-pub(crate) fn remove_if_there(path: &std::path::Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(StoreError::File { step: "remove", path: path.display().to_string(), source }),
-    }
 }

@@ -1,6 +1,7 @@
 //! Publishing, refusing, and what a killed run leaves behind.
 
 use datafusion::arrow::array::{ArrayRef, StringArray};
+use datafusion::arrow::record_batch::RecordBatch;
 
 use super::*;
 use crate::warehouse::NewWarehouse;

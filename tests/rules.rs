@@ -1,0 +1,188 @@
+//! A rule's way into the warehouse: run → plan → approval by somebody else → execution → undo.
+
+use serde_json::Value;
+
+use crate::harness::Sandbox;
+use crate::harness::corp::corp;
+
+/// Who has not logged in for so many months gets a tag, and loses it with the next login.
+fn sleeping(months: u32) -> String {
+    format!(
+        "tag: 活跃度/沉睡用户
+on: all_active
+when:
+  universe: followed
+  where:
+    event: login
+    window: lifetime
+    measure: last
+    op: \"<\"
+    value: as_of - {months} months
+    never: since_created
+on_exit: retract
+review: {{required: true, sample: 3, max_size_change: 0.1}}
+"
+    )
+}
+
+const HOLDERS: &str = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [活跃度/沉睡用户], follower: any}}\n";
+
+/// The sample corp with the rule, to be changed.
+fn corp_with_rule() -> Sandbox {
+    let sandbox = Sandbox::copy_of(corp());
+    sandbox.write("rules/sleeping.yaml", sleeping(3));
+    sandbox.write("holders.yaml", HOLDERS);
+    sandbox
+}
+
+/// Runs the rule as `li`.
+fn run_rule(sandbox: &Sandbox) -> Value {
+    sandbox.json(&["--as", "li", "rule", "run", "rules/sleeping.yaml", "--format", "json"])
+}
+
+fn plan_id(plan: &Value) -> &str {
+    plan["plan_id"].as_str().unwrap()
+}
+
+fn execute(sandbox: &Sandbox, plan_id: &str) -> Value {
+    sandbox.json(&["--as", "zhao", "plan", "execute", plan_id, "--format", "json"])
+}
+
+fn approve(sandbox: &Sandbox, actor: &str, plan_id: &str) {
+    sandbox.ok(&["--as", actor, "plan", "approve", plan_id]).says("(unverified)");
+}
+
+/// Makes the rule's plan, approves and executes it; returns the plan's id.
+fn carry_out(sandbox: &Sandbox) -> String {
+    let run = run_rule(sandbox);
+    let id = plan_id(&run["plan"]).to_owned();
+    approve(sandbox, "wang", &id);
+    execute(sandbox, &id);
+    id
+}
+
+/// How many followed customers hold the rule's tag, in the newest snapshot or in an earlier one.
+fn holders(sandbox: &Sandbox, snapshot_id: Option<i64>) -> u64 {
+    let id = snapshot_id.map_or("latest".to_owned(), |id| id.to_string());
+    let answer = sandbox.json(&["--as-of", &id, "segment", "count", "holders.yaml", "--format", "json"]);
+    answer["count"].as_u64().unwrap()
+}
+
+/// Invariant 4: nothing is changed but by executing a plan that somebody else than its author has approved.
+#[test]
+fn a_plan_is_executed_after_somebody_else_has_approved_it_and_not_before() {
+    let sandbox = corp_with_rule();
+    let run = run_rule(&sandbox);
+    let (members, entering) = (run["members"].as_u64().unwrap(), run["entering"].as_u64().unwrap());
+    assert!(members > 0 && entering >= members, "every active follow of a member is tagged: {run}");
+    assert_eq!((run["leaving"].as_u64(), run["unchanged"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(run["plan"]["step_count"], entering);
+    let id = plan_id(&run["plan"]);
+
+    sandbox.fails(3, &["plan", "execute", id]).says("is pending, and only an approved plan is executed");
+    sandbox.fails(3, &["--as", "li", "plan", "approve", id]).says("`li` made plan").says("hint: somebody else");
+    assert_eq!(sandbox.snapshot_ids(), [1, 2, 3], "a plan changes nothing");
+    assert_eq!(holders(&sandbox, None), 0);
+
+    approve(&sandbox, "wang", id);
+    let executed = execute(&sandbox, id);
+    assert_eq!(executed["receipts"]["done"], entering, "{executed}");
+    assert_eq!(executed["snapshot_id"], 4);
+    assert_eq!(executed["state"], "executed");
+    assert_eq!(executed["approvals"][0]["approved_by"], "wang");
+    assert_eq!(executed["approvals"][0]["is_verified"], false);
+    assert_eq!(holders(&sandbox, None), members);
+    assert_eq!(holders(&sandbox, Some(3)), 0, "the snapshot before says what it said");
+    let sources = sandbox.sql("SELECT DISTINCT source FROM assignment_log WHERE snapshot_id = 4");
+    assert_eq!(sources, [serde_json::json!({"source": "rule:sleeping"})]);
+}
+
+/// Invariant 5.
+#[test]
+fn executing_a_plan_twice_changes_nothing_more_and_the_rule_has_nothing_left_to_do() {
+    let sandbox = corp_with_rule();
+    let id = carry_out(&sandbox);
+    let log = sandbox.row_counts(4)["assignment_log"];
+
+    let again = execute(&sandbox, &id);
+    assert_eq!(again["snapshot_id"], Value::Null, "{again}");
+    assert_eq!(sandbox.snapshot_ids(), [1, 2, 3, 4]);
+    assert_eq!(sandbox.row_counts(4)["assignment_log"], log);
+
+    let run = run_rule(&sandbox);
+    assert_eq!((run["entering"].as_u64(), run["leaving"].as_u64()), (Some(0), Some(0)), "{run}");
+    assert_eq!(run["is_kept"], false);
+    let plans = sandbox.json(&["plan", "list", "--format", "json"]);
+    assert_eq!(plans.as_array().unwrap().len(), 1, "a plan without steps is none: {plans}");
+}
+
+#[test]
+fn an_executed_plan_is_taken_back_by_a_plan_of_its_own() {
+    let sandbox = corp_with_rule();
+    let id = carry_out(&sandbox);
+    let tagged = holders(&sandbox, None);
+    assert!(tagged > 0);
+
+    let undo = sandbox.json(&["--as", "li", "plan", "undo", &id, "--format", "json"]);
+    let undo_id = plan_id(&undo);
+    assert_eq!(undo["kind"], "undo");
+    sandbox.fails(3, &["plan", "execute", undo_id]);
+    approve(&sandbox, "wang", undo_id);
+    assert_eq!(execute(&sandbox, undo_id)["snapshot_id"], 5);
+    assert_eq!(holders(&sandbox, None), 0);
+    assert_eq!(holders(&sandbox, Some(4)), tagged);
+    let undone = sandbox.json(&["plan", "show", &id, "--format", "json"]);
+    assert_eq!(undone["state"], "undone");
+    sandbox.fails(3, &["plan", "undo", &id]);
+}
+
+#[test]
+fn a_run_that_changes_too_many_holders_is_refused() {
+    let sandbox = corp_with_rule();
+    carry_out(&sandbox);
+    let tagged = holders(&sandbox, None);
+    // One month instead of three makes far more than a tenth of them change.
+    sandbox.write("rules/sleeping.yaml", sleeping(1));
+    let refused = sandbox.fails(3, &["--as", "li", "rule", "run", "rules/sleeping.yaml"]);
+    refused.says("more than the rule's `max_size_change: 0.1` allows").says("hint: look at the segment");
+    assert_eq!(holders(&sandbox, None), tagged);
+    let plans = sandbox.json(&["plan", "list", "--format", "json"]);
+    assert_eq!(plans.as_array().unwrap().len(), 1, "a refused plan is not kept: {plans}");
+}
+
+#[test]
+fn a_rejected_plan_is_never_executed() {
+    let sandbox = corp_with_rule();
+    let run = run_rule(&sandbox);
+    let id = plan_id(&run["plan"]);
+    sandbox.ok(&["--as", "wang", "plan", "reject", id, "--reason", "too many customers"]);
+    sandbox.fails(3, &["--as", "wang", "plan", "approve", id]);
+    sandbox.fails(3, &["plan", "execute", id]);
+    let shown = sandbox.json(&["plan", "show", id, "--format", "json"]);
+    assert_eq!(shown["state"], "rejected");
+    assert!(shown["history"].to_string().contains("wang (too many customers)"), "{shown}");
+}
+
+#[test]
+fn a_rule_on_customers_tags_them_and_none_of_their_follows() {
+    let sandbox = Sandbox::copy_of(corp());
+    sandbox.write("rules/sleeping.yaml", sleeping(3).replace("on: all_active", "on: customer"));
+    let run = run_rule(&sandbox);
+    assert_eq!(run["entering"], run["members"], "{run}");
+    carry_out(&sandbox);
+    let rows = sandbox.sql(
+        "SELECT count(*) AS given, count(follow_no) AS on_follows, count(DISTINCT customer_no) AS customers \
+         FROM assignment_log WHERE source = 'rule:sleeping'",
+    );
+    let members = &run["members"];
+    let expected = serde_json::json!({"given": members, "on_follows": 0, "customers": members});
+    assert_eq!(rows, [expected]);
+}
+
+#[test]
+fn a_tag_that_may_not_be_marked_is_given_by_no_rule() {
+    let sandbox = Sandbox::copy_of(corp());
+    sandbox.write("rules/sleeping.yaml", sleeping(3).replace("活跃度/沉睡用户", "客户类型/内部员工"));
+    let refused = sandbox.fails(3, &["--as", "li", "rule", "run", "rules/sleeping.yaml"]);
+    refused.says("the plan is refused").says("may not be marked by us");
+}

@@ -1,0 +1,134 @@
+//! `tagmill sql`: it only ever reads, it stops when its time or memory is up, and it prints in every form.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tagmill_query::Limits;
+use tagmill_schemas::error::Diagnose;
+
+use crate::harness::corp::corp;
+use crate::harness::shop::ingested_shop;
+use crate::harness::view::{view_with, wait_for};
+use crate::harness::{Sandbox, files_below};
+
+/// Far more pairs than a second is enough for, and no way to be clever about them.
+const ENDLESS: &str = "\
+SELECT count(*) FROM event AS a CROSS JOIN event AS b CROSS JOIN customer AS c
+WHERE a.event_id || b.event_id = c.customer_id || a.type";
+
+/// Invariant 3.
+#[test]
+fn whatever_would_change_something_is_refused_before_it_runs() {
+    let sandbox = ingested_shop();
+    sandbox.write("rows.csv", "customer_no\n1\n");
+    let before = files_below(sandbox.root());
+    for statement in [
+        "CREATE EXTERNAL TABLE stolen STORED AS CSV LOCATION 'rows.csv'",
+        "CREATE TABLE made AS SELECT 1",
+        "CREATE VIEW seen AS SELECT 1",
+        "DROP TABLE customer",
+        "COPY customer TO 'stolen.csv'",
+        "INSERT INTO customer SELECT * FROM customer",
+        "DELETE FROM customer",
+        "UPDATE customer SET city = 'x'",
+        "SET datafusion.execution.batch_size = 1",
+        "EXPLAIN ANALYZE INSERT INTO customer SELECT * FROM customer",
+    ] {
+        let refused = sandbox.fails(3, &["sql", statement]);
+        refused.says("only questions are answered");
+        assert_eq!(refused.stdout, "", "{statement}");
+    }
+    assert_eq!(files_below(sandbox.root()), before, "a refused statement left something behind");
+    sandbox.check("error_sql_writes", &["sql", "COPY customer TO 'stolen.csv'"]);
+}
+
+#[test]
+fn files_of_the_machine_are_no_tables() {
+    let sandbox = ingested_shop();
+    for sql in ["SELECT * FROM 'customers.csv'", "SELECT * FROM \"customers.csv\"", "SELECT * FROM read_csv('customers.csv')"] {
+        let refused = sandbox.fails(1, &["sql", sql]);
+        assert!(!refused.stderr.contains("Li"), "{sql} was read: {refused:?}");
+    }
+}
+
+#[test]
+fn a_question_is_really_stopped_when_its_time_is_up() {
+    let started = Instant::now();
+    let stopped = corp().fails(1, &["sql", ENDLESS, "--timeout", "1s"]);
+    assert!(started.elapsed() < Duration::from_secs(20), "it went on for {:?}", started.elapsed());
+    stopped.says("stopped after 1 s, the time limit").says("--timeout");
+    assert_eq!(stopped.stdout, "");
+}
+
+#[test]
+fn a_limit_says_by_its_code_which_one_it_was() {
+    let code = |sql: &'static str, limits: Limits| {
+        wait_for(|| async {
+            let view = view_with(&corp().warehouse(), limits).await;
+            let outcome = match view.sql(sql).await {
+                Ok(rows) => rows.collect().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            outcome.expect_err("a limit was reached").code()
+        })
+    };
+    let hurried = Limits { timeout: Duration::from_millis(500), ..Limits::default() };
+    assert_eq!(code(ENDLESS, hurried), "TIMEOUT");
+    let cramped = Limits { memory_bytes: 64 * 1024, ..Limits::default() };
+    assert_eq!(code("SELECT count(*) FROM event AS a JOIN event AS b ON a.event_id = b.event_id", cramped), "MEMORY_LIMIT");
+}
+
+#[test]
+fn a_question_that_needs_too_much_memory_is_stopped_with_advice() {
+    let join = "SELECT count(*) FROM event AS a JOIN event AS b ON a.event_id = b.event_id";
+    let stopped = corp().fails(1, &["sql", join, "--memory", "64KB"]);
+    stopped.says("the memory limit").says("--memory");
+}
+
+#[test]
+fn every_form_holds_the_same_rows() {
+    let sandbox = ingested_shop();
+    let sql = "SELECT event_id, amount, occurred_at FROM event WHERE event_id < 'o3' ORDER BY event_id";
+    let print = |format: &str| sandbox.ok(&["sql", sql, "--format", format]).stdout;
+    let expected = json!([
+        {"event_id": "o1", "amount": "100.0000", "occurred_at": "2026-05-01T02:00:00Z"},
+        {"event_id": "o2", "amount": "200.5000", "occurred_at": "2026-05-31T15:59:59Z"},
+    ]);
+    assert_eq!(serde_json::from_str::<Value>(&print("json")).unwrap(), expected);
+    let lines: Vec<Value> = print("ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(Value::from(lines), expected);
+    let csv = "event_id,amount,occurred_at\no1,100.0000,2026-05-01T02:00:00Z\no2,200.5000,2026-05-31T15:59:59Z\n";
+    assert_eq!(print("csv"), csv);
+    sandbox.check("sql_table", &["sql", sql]);
+
+    for (file, magic) in [("rows.parquet", b"PAR1".as_slice()), ("rows.arrow", b"ARROW1")] {
+        sandbox.ok(&["sql", sql, "-o", file]).says("2 rows written to");
+        assert!(std::fs::read(sandbox.path(file)).unwrap().starts_with(magic), "{file}");
+    }
+    let batches = tagmill_store::read_batches(&sandbox.path("rows.parquet")).unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2);
+}
+
+#[test]
+fn a_question_may_come_from_a_file_and_its_answer_go_to_one() {
+    let sandbox = ingested_shop();
+    sandbox.write("spend.sql", "SELECT sum(amount) AS spend\nFROM event\n");
+    sandbox.ok(&["sql", "-f", "spend.sql", "-o", "spend.csv"]);
+    assert_eq!(sandbox.read("spend.csv"), "spend\n5370.3000\n");
+}
+
+#[test]
+fn numbers_with_a_point_are_exact() {
+    let rows = ingested_shop().sql("SELECT 0.1 + 0.2 = 0.3 AS is_exact");
+    assert_eq!(rows, [json!({"is_exact": true})]);
+}
+
+#[test]
+fn a_table_that_nobody_reads_to_its_end_is_no_failure() {
+    let sandbox = Sandbox::copy_of(corp());
+    let mut command = sandbox.command(&["sql", "SELECT event_id FROM event", "--format", "csv"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

@@ -1,0 +1,202 @@
+//! Tags over time: what successive listings say of groups, tags and who holds them (S1, S2, and the assignment log).
+
+use serde_json::{Value, json};
+
+use crate::harness::Sandbox;
+
+/// Three readings, a week apart.
+const READINGS: [&str; 3] = ["2026-06-01T00:00:00Z", "2026-06-08T00:00:00Z", "2026-06-15T00:00:00Z"];
+/// When the staff member added the five customers, and when every tag was made: a local time and its instant.
+const ADDED: &str = "2026-03-01 08:00:00";
+const MADE: &str = "2026-04-01 08:00:00";
+const MADE_AT: &str = "2026-04-01T00:00:00Z";
+
+const TABLES: &str = "
+tables:
+  tag_group:
+    mode: full
+    select: SELECT name AS group_name FROM tag_groups
+  tag:
+    mode: full
+    select: SELECT id AS tag_id, group_name, name AS tag_name, made AS created_at FROM tags
+  customer:
+    mode: full
+    select: SELECT id AS customer_id FROM follows
+  follow:
+    mode: full
+    select: SELECT id AS customer_id, staff AS staff_id, added AS added_at FROM follows
+  assignment:
+    mode: full
+    select: SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id FROM held
+";
+
+/// What one reading lists. Everybody is followed by `wang`.
+struct Listing<'l> {
+    groups: &'l [&'l str],
+    /// Tags: id, group, name.
+    tags: &'l [(&'l str, &'l str, &'l str)],
+    /// Who is followed, and since when.
+    follows: Vec<(&'l str, &'l str)>,
+    /// Who holds which tag.
+    held: Vec<(&'l str, &'l str)>,
+}
+
+impl Listing<'_> {
+    /// Five customers who all hold the tag `t1`.
+    fn usual() -> Self {
+        let everybody = ["c1", "c2", "c3", "c4", "c5"];
+        Self {
+            groups: &["会员等级"],
+            tags: &[("t1", "会员等级", "VIP"), ("t2", "会员等级", "普通")],
+            follows: everybody.map(|customer| (customer, ADDED)).to_vec(),
+            held: everybody.map(|customer| (customer, "t1")).to_vec(),
+        }
+    }
+
+    /// Reads the listing as the reading of that number, from 0.
+    fn read(&self, sandbox: &Sandbox, reading: usize) {
+        let taken_at = READINGS[reading];
+        let names = ["tag_groups", "tags", "follows", "held"];
+        let files: String = names.iter().map(|name| format!("  {name}: {{path: {name}.csv}}\n")).collect();
+        let head = format!("name: wecom\nkind: files\ntaken_at: {taken_at}\nfiles:\n{files}");
+        sandbox.write("wecom.yaml", format!("{}{TABLES}", head.trim_end()));
+        sandbox.write("tag_groups.csv", lines("name", self.groups.iter().map(|group| (*group).to_owned())));
+        let tags = self.tags.iter().map(|(id, group, name)| format!("{id},{group},{name},{MADE}"));
+        sandbox.write("tags.csv", lines("id,group_name,name,made", tags));
+        let follows = self.follows.iter().map(|(customer, added)| format!("{customer},wang,{added}"));
+        sandbox.write("follows.csv", lines("id,staff,added", follows));
+        let held = self.held.iter().map(|(customer, tag)| format!("{customer},wang,{tag}"));
+        sandbox.write("held.csv", lines("customer,staff,tag", held));
+        sandbox.ok(&["ingest", "wecom.yaml"]).says(&format!("published snapshot {}", reading + 1));
+    }
+}
+
+fn lines(header: &str, rows: impl Iterator<Item = String>) -> String {
+    std::iter::once(header.to_owned()).chain(rows).map(|line| line + "\n").collect()
+}
+
+/// The differences between the first two snapshots that are about that.
+fn changes(sandbox: &Sandbox, what: &str) -> Vec<Value> {
+    let all = sandbox.json(&["snapshot", "diff", "1", "2", "--format", "json"]);
+    all.as_array().unwrap().iter().filter(|change| change["what"] == what).cloned().collect()
+}
+
+#[test]
+fn s1_a_group_that_was_added_is_listed_once_with_the_instants_between_which_it_appeared() {
+    let sandbox = Sandbox::new();
+    Listing::usual().read(&sandbox, 0);
+    Listing { groups: &["会员等级", "来源渠道"], ..Listing::usual() }.read(&sandbox, 1);
+    let expected = json!({
+        "what": "tag_group",
+        "change": "added",
+        "id": "wecom:来源渠道",
+        "before": null,
+        "after": "来源渠道",
+        "seen_after": READINGS[0],
+        "seen_by": READINGS[1],
+    });
+    assert_eq!(changes(&sandbox, "tag_group"), [expected]);
+    assert_eq!(changes(&sandbox, "tag"), Vec::<Value>::new());
+}
+
+#[test]
+fn s2_a_renamed_tag_is_one_tag_and_keeps_its_holders() {
+    let sandbox = Sandbox::new();
+    Listing::usual().read(&sandbox, 0);
+    Listing { tags: &[("t1", "会员等级", "SVIP"), ("t2", "会员等级", "普通")], ..Listing::usual() }.read(&sandbox, 1);
+    let expected = json!({
+        "what": "tag",
+        "change": "renamed",
+        "id": "t1",
+        "before": "会员等级/VIP",
+        "after": "会员等级/SVIP",
+        "seen_after": READINGS[0],
+        "seen_by": READINGS[1],
+    });
+    assert_eq!(changes(&sandbox, "tag"), [expected]);
+    let log = sandbox.sql("SELECT count(*) AS steps FROM assignment_log");
+    assert_eq!(log, [json!({"steps": 5})], "nobody was given the tag anew, and nobody lost it");
+    let segment = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [会员等级/SVIP], follower: any}}\n";
+    sandbox.write("segment.yaml", segment);
+    assert_eq!(sandbox.json(&["segment", "count", "segment.yaml", "--format", "json"])["count"], 5);
+}
+
+#[test]
+fn s2_a_tag_that_was_made_again_under_its_old_name_is_another_tag() {
+    let sandbox = Sandbox::new();
+    Listing::usual().read(&sandbox, 0);
+    let again = [("t1", "会员等级", "VIP"), ("t3", "会员等级", "普通")];
+    Listing { tags: &again, ..Listing::usual() }.read(&sandbox, 1);
+    let told: Vec<String> = changes(&sandbox, "tag")
+        .iter()
+        .map(|change| {
+            let word = |key: &str| change[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {} ({}, {}]", word("change"), word("id"), word("seen_after"), word("seen_by"))
+        })
+        .collect();
+    let interval = format!("({}, {}]", READINGS[0], READINGS[1]);
+    assert_eq!(told, [format!("ended t2 {interval}"), format!("added t3 {interval}")]);
+}
+
+/// The log of a customer: what happened between which instants.
+fn log(sandbox: &Sandbox, customer: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT op, cause, seen_after, seen_by, assigned_at FROM assignment_log JOIN customer USING (customer_no) \
+         WHERE customer_id = '{customer}' ORDER BY snapshot_id"
+    );
+    let told = |row: Value| {
+        assert_eq!(row["assigned_at"], Value::Null, "no source told: {row}");
+        let word = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+        format!("{} {} ({}, {}]", word("op"), word("cause"), word("seen_after"), word("seen_by"))
+    };
+    sandbox.sql(&sql).into_iter().map(told).collect()
+}
+
+#[test]
+fn the_assignment_log_keeps_the_instants_between_which_a_tag_came_went_and_came_back() {
+    let sandbox = Sandbox::new();
+    let without_c1 = || Listing { held: Listing::usual().held.split_off(1), ..Listing::usual() };
+    Listing::usual().read(&sandbox, 0);
+    without_c1().read(&sandbox, 1);
+    Listing::usual().read(&sandbox, 2);
+
+    let [first, second, third] = READINGS;
+    let expected = [
+        // No reading before the first: not before the tag was made, which was after the customer was added.
+        format!("open listed ({MADE_AT}, {first}]"),
+        format!("close unlisted ({first}, {second}]"),
+        format!("open listed ({second}, {third}]"),
+    ];
+    assert_eq!(log(&sandbox, "c1"), expected);
+    assert_eq!(log(&sandbox, "c2"), expected[..1], "what stays is written once");
+
+    let intervals = sandbox.sql(
+        "SELECT opened_after, opened_by, closed_after, closed_by, is_held FROM assignment JOIN customer \
+         USING (customer_no) WHERE customer_id = 'c1' ORDER BY opened_by",
+    );
+    let over = json!({
+        "opened_after": MADE_AT, "opened_by": first, "closed_after": first, "closed_by": second, "is_held": false,
+    });
+    let held = json!({
+        "opened_after": second, "opened_by": third, "closed_after": null, "closed_by": null, "is_held": true,
+    });
+    assert_eq!(intervals, [over, held]);
+    let past = ["--as-of", "2", "sql", "SELECT count(*) AS holders FROM assignment WHERE is_held", "--format", "json"];
+    assert_eq!(sandbox.json(&past), json!([{"holders": 4}]), "the second snapshot still says what it said");
+}
+
+#[test]
+fn a_tag_on_a_follow_that_no_reading_covered_is_not_dated_by_that_reading() {
+    let sandbox = Sandbox::new();
+    Listing::usual().read(&sandbox, 0);
+    let mut grown = Listing::usual();
+    grown.follows.push(("c6", "2026-06-05 08:00:00"));
+    grown.held.push(("c6", "t1"));
+    grown.held.push(("c5", "t2"));
+    grown.read(&sandbox, 1);
+    let [first, second, _] = READINGS;
+    // Added after the first reading, so that the tag cannot be older than the follow.
+    assert_eq!(log(&sandbox, "c6"), [format!("open listed (2026-06-05T00:00:00Z, {second}]")]);
+    // There at the first reading, without the tag.
+    assert_eq!(log(&sandbox, "c5")[1], format!("open listed ({first}, {second}]"));
+}

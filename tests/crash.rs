@@ -1,7 +1,7 @@
 //! Crashes and second writers: a reader sees a whole snapshot or the one before, and the next run mends what was left.
 //!
-//! Invariant 9. A run is killed while it works, and while it commits one table after the other, which is where a mixture
-//! could be seen if there were one.
+//! Invariant 9. A run is killed while it works, and while it commits one table after the other, which is where a
+//! mixture could be seen if there were one.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};

@@ -9,12 +9,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops on its first surprise")]
 
+mod audience;
 mod crash;
+mod demo;
 mod errors;
 mod harness;
+mod http;
 mod ingest;
 mod oracle;
 mod outside_readers;
 mod real_data;
+mod rules;
 mod segments;
+mod sql;
+mod stale;
 mod taxonomy;
+mod tidy;

@@ -8,8 +8,8 @@ use tagmill_query::Definitions;
 use crate::harness::Sandbox;
 use crate::harness::view::{newest, texts, wait_for};
 
-/// `wang` and `li` follow, and tag one customer differently. `c6` is known and followed by nobody, with a tag of its own;
-/// `c7` has deleted `wang`.
+/// `wang` and `li` follow, and tag one customer differently. `c6` is known and followed by nobody, with a tag of its
+/// own; `c7` has deleted `wang`.
 const FOLLOWS: &str = "\
 customer,staff,status
 c1,wang,active
@@ -297,8 +297,14 @@ fn a_sql_leaf_answers_with_numbers_or_with_ids() {
 
 #[test]
 fn explain_counts_every_condition_and_says_it_in_two_languages() {
-    let condition = "where:\n  all:\n    - same_follower:\n        - tag: {any_of: [标签/VIP]}\n        - staff: [wang]\n    \
-                     - not: {segment: paying}\n    - attribute: {name: province, op: \"=\", value: 陕西, missing: include}\n";
+    let condition = "where:
+  all:
+    - same_follower:
+        - tag: {any_of: [标签/VIP]}
+        - staff: [wang]
+    - not: {segment: paying}
+    - attribute: {name: province, op: \"=\", value: 陕西, missing: include}
+";
     let sandbox = Sandbox::copy_of(corp());
     sandbox.write("segments/asked.yaml", format!("universe: followed\nas_of: latest\n{condition}"));
     let explained = sandbox.json(&["segment", "explain", "segments/asked.yaml", "--format", "json"]);

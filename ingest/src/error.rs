@@ -104,6 +104,10 @@ impl IngestError {
     /// Sorts an engine error of a SELECT into what it means to the person who wrote it.
     pub(crate) fn from_select(table: &str, cause: DataFusionError) -> Self {
         let table = table.to_owned();
+        let cause = match raw_error(cause) {
+            Ok(raw) => return Self::Raw(raw),
+            Err(cause) => cause,
+        };
         match cause.find_root() {
             DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
@@ -122,6 +126,30 @@ impl IngestError {
 
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal { reason: cause.to_string() }
+    }
+}
+
+/// The raw file's own error, where a scan failed by one.
+fn raw_error(cause: DataFusionError) -> Result<RawError, DataFusionError> {
+    match cause {
+        DataFusionError::External(inner) => match inner.downcast::<RawError>() {
+            Ok(raw) => Ok(*raw),
+            Err(other) => Err(DataFusionError::External(other)),
+        },
+        DataFusionError::Context(words, inner) => {
+            raw_error(*inner).map_err(|cause| DataFusionError::Context(words, Box::new(cause)))
+        }
+        DataFusionError::ArrowError(inner, trace) => match *inner {
+            datafusion::arrow::error::ArrowError::ExternalError(inner) => match inner.downcast::<RawError>() {
+                Ok(raw) => Ok(*raw),
+                Err(other) => {
+                    let inner = datafusion::arrow::error::ArrowError::ExternalError(other);
+                    Err(DataFusionError::ArrowError(Box::new(inner), trace))
+                }
+            },
+            other => Err(DataFusionError::ArrowError(Box::new(other), trace)),
+        },
+        other => Err(other),
     }
 }
 

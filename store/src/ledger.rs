@@ -67,8 +67,8 @@ pub struct TableFill {
     pub priority: Option<i32>,
     /// SHA-256 over the input and the SELECT of its last run, to tell "same input twice".
     pub input_digest: String,
-    /// How many rows its last run accepted.
-    pub accepted: u64,
+    /// How many rows its last run listed: accepted ones, and those that said again what was known.
+    pub listed: u64,
 }
 
 /// The ledger's rows as one batch of the `snapshot` contract, ascending.

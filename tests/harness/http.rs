@@ -43,6 +43,7 @@ impl Server {
         loop {
             let Ok(line) = lines.recv_timeout(PATIENCE) else {
                 let _ = child.kill();
+                let _ = child.wait();
                 panic!("the server did not say where it listens: {told:?}");
             };
             if let Some((_, after)) = line.split_once("http://") {

@@ -2,11 +2,12 @@
 //!
 //! | fixture | shape | for |
 //! |---|---|---|
-//! | [`corp::corp`] | the sample corp: 2,000 customers, 30,000 events, three snapshots | whatever needs follows and tags |
+//! | [`corp::corp`] | sample corp, 2,000 customers, 30,000 events, three snapshots | whatever needs follows and tags |
 //! | [`corp::write_pull`] | a pull of a smaller corp as Parquet files with their source | runs that can be repeated |
 //! | [`shop::shop`] | a shop in two CSV files of a few lines | what is said about bad input |
 //! | `real_data` | Online Retail and AdventureWorks | the figures of real data |
-//! | `segments` | a hand-made corp of a few customers | the meaning of each condition |
+//! | `segments` | a hand-made corp of seven customers | the meaning of each condition |
+//! | `taxonomy` | five customers, listed three times | tags over time |
 
 pub mod corp;
 pub mod http;
@@ -29,7 +30,7 @@ use tempfile::TempDir;
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tagmill");
 
-/// A folder of its own in which the program is run. Its warehouse is in `warehouse`, where the program looks by default.
+/// A folder of its own in which the program is run, with its warehouse in `warehouse`, where the program looks first.
 pub struct Sandbox {
     root: PathBuf,
     /// Removes the folder when the test has ended; a lasting sandbox has none.

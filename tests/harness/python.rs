@@ -22,8 +22,8 @@ pub fn script_ok(script: &str, args: &[&str]) -> Answer {
     answer
 }
 
-/// A Python that has the packages of `tests/python/requirements.txt`. Without one these tests fail: an oracle that is not
-/// asked agrees with everything.
+/// A Python that has the packages of `tests/python/requirements.txt`. Without one these tests fail: an oracle that is
+/// not asked agrees with everything.
 fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     INTERPRETER.get_or_init(|| {

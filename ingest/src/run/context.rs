@@ -197,6 +197,15 @@ impl<'s> RunContext<'s> {
                 sink.take(self, &rows, &mut target).await?;
             }
             sink.finish(self, &mut target).await?;
+        } else if table == "assignment" {
+            let mut sink = assignments::AssignmentSink::default();
+            while let Some(batch) = batches.next().await {
+                let batch = batch?;
+                target.count.mapped += batch.num_rows() as u64;
+                let rows = conformer.conform(&batch, &mut self.quarantine)?;
+                sink.take(self, &rows)?;
+            }
+            sink.finish(self, &mut target).await?;
         } else {
             let mut kept = Vec::new();
             while let Some(batch) = batches.next().await {
@@ -211,7 +220,6 @@ impl<'s> RunContext<'s> {
             match table.as_str() {
                 "customer" => customers::apply(self, &rows, &mut target).await?,
                 "follow" => follows::apply(self, &rows, &mut target).await?,
-                "assignment" => assignments::apply(self, &rows, &mut target).await?,
                 "tag" | "tag_group" => tags::apply(self, &rows, &mut target).await?,
                 _ => listed::apply(self, &rows, &mut target).await?,
             }
@@ -229,19 +237,20 @@ impl<'s> RunContext<'s> {
         let is_rejected =
             |code: &str| code != "DUPLICATE" && !code.starts_with("UNMATCHED_") && !code.starts_with("RAW_");
         count.rejected = self.quarantine.count(table, is_rejected);
-        let before = self.state.tables.get(table).map_or(0, |fill| fill.accepted);
+        let before = self.state.tables.get(table).map_or(0, |fill| fill.listed);
+        // Rows that were brought before are listed all the same.
+        let listed = count.accepted + count.duplicate;
         self.counts.push(GuardCount {
             what: format!("rows for `{table}`"),
             before,
-            // Events that were brought before are listed all the same.
-            after: count.accepted + count.duplicate,
+            after: listed,
             is_full: select.mode == Mode::Full,
         });
         let fill = TableFill {
             columns: columns.iter().map(|column| column.name.clone()).collect(),
             priority: select.priority,
             input_digest: digest,
-            accepted: count.accepted,
+            listed,
         };
         self.state.tables.insert(table.to_owned(), fill);
     }

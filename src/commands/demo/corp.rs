@@ -119,7 +119,7 @@ fn snapshot_table(ledger: &[LedgerRow], zone: BusinessZone) -> TextTable {
         ("taken", false),
         ("customers", true),
         ("follows", true),
-        ("tags", true),
+        ("tag names", true),
         ("tag changes", true),
         ("events", true),
     ];

@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 use tagmill_schemas::error::{Diagnose, ErrorKind};
 use tagmill_schemas::yaml::Problems;
-use tagmill_store::StoreError;
+use tagmill_store::{StoreError, engine_words};
 
 use crate::raw::RawError;
 
@@ -114,13 +114,13 @@ impl IngestError {
             | DataFusionError::SQL(..)
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Diagnostic(..) => {
-                let reason = cause.strip_backtrace();
+                let reason = engine_words(&cause);
                 let advice = reason.contains("No field named").then(|| {
                     "a column whose name has capitals or spaces is written in double quotes: \"CustomerID\"".to_owned()
                 });
                 Self::Select { table, reason, advice }
             }
-            _ => Self::SelectRun { table, reason: cause.strip_backtrace() },
+            _ => Self::SelectRun { table, reason: engine_words(&cause) },
         }
     }
 

@@ -1,9 +1,10 @@
 //! What can go wrong with a question.
 
 use datafusion::error::DataFusionError;
-use tagmill_schemas::error::{Diagnose, ErrorKind};
+use tagmill_schemas::error::{Diagnose, ErrorKind, did_you_mean, near_names};
+use tagmill_schemas::tables::TABLES;
 use tagmill_schemas::yaml::Problems;
-use tagmill_store::StoreError;
+use tagmill_store::{StoreError, engine_words};
 
 /// An error of the query engine. A variant names the step; its cause is the source.
 #[derive(Debug, thiserror::Error)]
@@ -151,10 +152,8 @@ impl QueryError {
             | DataFusionError::SchemaError(..)
             | DataFusionError::SQL(..)
             | DataFusionError::NotImplemented(_)
-            | DataFusionError::Diagnostic(..) => {
-                Self::Sql { reason: cause.strip_backtrace(), advice: sql_advice(&cause) }
-            }
-            _ => Self::Run { reason: cause.strip_backtrace() },
+            | DataFusionError::Diagnostic(..) => Self::Sql { reason: engine_words(&cause), advice: sql_advice(&cause) },
+            _ => Self::Run { reason: engine_words(&cause) },
         }
     }
 }
@@ -162,7 +161,12 @@ impl QueryError {
 /// Advice for the mistakes people make most.
 fn sql_advice(cause: &DataFusionError) -> Option<String> {
     let text = cause.to_string();
-    if text.contains("not found") && text.contains("table") {
+    let missing = text.split_once("table 'tagmill.public.").and_then(|(_, rest)| rest.split_once("' not found"));
+    if let Some((name, _)) = missing {
+        let tables = TABLES.iter().map(|table| table.name).chain(["assignment"]);
+        if let Some(near) = did_you_mean(&near_names(name, tables)) {
+            return Some(near);
+        }
         return Some(
             "the tables are customer, follow, staff, department, tag_group, tag, assignment, assignment_log, \
                      event, quarantine, snapshot and more; `SHOW TABLES` lists them"

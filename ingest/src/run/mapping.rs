@@ -9,6 +9,7 @@ use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionConfig;
 use tagmill_schemas::error::{did_you_mean, near_names};
+use tagmill_store::engine_words;
 
 use super::conform::LINEAGE;
 use super::targets::{InputColumn, input_columns};
@@ -54,7 +55,7 @@ impl Mapper {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
-            .map_err(|cause| IngestError::SelectWrites { table: table.to_owned(), reason: cause.strip_backtrace() })?;
+            .map_err(|cause| IngestError::SelectWrites { table: table.to_owned(), reason: engine_words(&cause) })?;
         let columns = given_columns(select, &plan)?;
         let row_wise_over = row_wise_table(&plan);
         let mut carried: Vec<(&str, &str)> = Vec::new();

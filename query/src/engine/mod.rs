@@ -17,7 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use tagmill_schemas::segment::AsOf;
-use tagmill_store::Warehouse;
+use tagmill_store::{Warehouse, engine_words};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use rows::Rows;
@@ -118,7 +118,7 @@ impl Engine {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
-            .map_err(|cause| QueryError::NotReadOnly { reason: cause.strip_backtrace() })?;
+            .map_err(|cause| QueryError::NotReadOnly { reason: engine_words(&cause) })?;
         Ok(plan)
     }
 

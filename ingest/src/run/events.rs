@@ -21,7 +21,8 @@ use crate::error::IngestError;
 /// Rows of one bucket that wait in memory before they are sorted and staged.
 const WAITING: usize = 1 << 20;
 
-/// Takes events in and stages them in bounded memory.
+/// Takes events in and stages them: rows wait in bounded memory, and every event of the source that was ever brought costs
+/// a hash of its id and one of its content.
 pub(super) struct EventSink {
     /// Event id (hashed to 128 bits) to the hash of its content.
     known: HashMap<u128, i64>,

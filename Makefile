@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bootstrap fmt clippy doc deny unit
+.PHONY: help demo test bench bootstrap fmt clippy doc deny unit
 
 # A Rust installed a minute ago is not yet on the PATH of the shell that installed it.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -20,6 +20,10 @@ demo: ## a sample corp and real orders, from snapshots to a served API; ARGS=--n
 	cargo run --locked -- demo $(ARGS)
 
 test: bootstrap fmt clippy doc deny unit ## everything that CI checks
+
+bench: bootstrap ## load a corp of a million customers beside DuckDB; CORP=FOLDER has other files of that shape
+	cargo build --locked --release
+	tests/bench/load/run.sh $(CORP)
 
 bootstrap: ## install what building and testing need
 	tests/make/bootstrap.sh test

@@ -6,13 +6,14 @@
 mod actions;
 mod questions;
 mod sources;
-pub(crate) mod values;
+mod values;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_schemas::policy::Profile;
+use tagmill_schemas::segment::parse::WrittenAsOf;
 
 pub(crate) use actions::{
     AudienceCommand, AudienceExportArgs, DemoArgs, PlanCommand, PlanIdArgs, PlanListArgs, PlanRejectArgs, RuleCommand,
@@ -28,7 +29,6 @@ pub(crate) use sources::{
 };
 
 use crate::output::{Destination, Format};
-use values::AsOfArg;
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
@@ -69,7 +69,7 @@ pub(crate) struct GlobalArgs {
 
     /// Answer as of a snapshot (12), a business day (2026-11-12), a time (2026-11-12T02:00) or `latest`
     #[arg(long, global = true, value_name = "SNAPSHOT|TIME", value_parser = values::parse_as_of)]
-    pub(crate) as_of: Option<AsOfArg>,
+    pub(crate) as_of: Option<WrittenAsOf>,
 
     /// The policy profile: name rules and call rates
     #[arg(long, global = true, value_enum, default_value_t = ProfileName::Guide)]

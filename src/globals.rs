@@ -6,10 +6,10 @@ use tagmill_query::{Access, Definitions, Engine, Limits, LoadedSegment, View};
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_schemas::policy::Profile;
 use tagmill_schemas::segment::AsOf;
+use tagmill_schemas::segment::parse::WrittenAsOf;
 use tagmill_store::{Location, NewWarehouse, StoreError, Warehouse};
 
 use crate::cli::GlobalArgs;
-use crate::cli::values::AsOfArg;
 use crate::errors::SurfaceError;
 
 /// The folder of a warehouse in which definitions are looked for where `--definitions` does not say.
@@ -28,7 +28,7 @@ pub(crate) struct Globals {
     pub(crate) definitions_dir: Option<PathBuf>,
     /// Who is acting; nobody has verified it.
     pub(crate) actor: String,
-    as_of: Option<AsOfArg>,
+    as_of: Option<WrittenAsOf>,
     time_zone: Option<BusinessZone>,
 }
 
@@ -69,7 +69,7 @@ impl Globals {
     /// # Errors
     /// `StoreError::ZoneFixed` where it has another time zone than was given; what making it failed with.
     pub(crate) async fn open_or_create_warehouse(&self) -> anyhow::Result<Warehouse> {
-        let new = NewWarehouse { zone: self.time_zone };
+        let new = NewWarehouse { zone: self.time_zone, ..NewWarehouse::default() };
         Ok(self.with_state(Warehouse::open_or_create(&self.location, new).await?))
     }
 
@@ -91,12 +91,13 @@ impl Globals {
         Definitions::new(self.definitions_dir.clone().or_else(beside))
     }
 
-    /// Pins what `--as-of` means, by default the newest snapshot; private columns are shown as they are.
+    /// Pins what `--as-of` means, by default the newest snapshot; private columns are shown as they are, and one call of
+    /// the program is one question.
     ///
     /// # Errors
     /// `StoreError::NoSnapshot` where there is no such snapshot, `StoreError::Empty` where there is none at all.
     pub(crate) async fn view(&self, engine: &Engine) -> anyhow::Result<View> {
-        Ok(engine.view(self.as_of(engine.warehouse().zone()), Access::Full).await?)
+        Ok(engine.view(self.as_of(engine.warehouse().zone()), Access::Full).await?.for_one_question())
     }
 
     /// Pins the state a segment is asked of: `--as-of` fills a `latest`, and is refused beside a fixed one.
@@ -115,7 +116,7 @@ impl Globals {
                 .into());
             }
         };
-        Ok(engine.view(as_of, Access::Full).await?)
+        Ok(engine.view(as_of, Access::Full).await?.for_one_question())
     }
 
     /// What `--as-of` means in a business time zone, by default the newest snapshot.

@@ -147,3 +147,40 @@ fn a_row_per_follow_lists_every_follow_that_counts() {
     let customers = manifest["customers"].as_u64().unwrap();
     assert!(rows.len() as u64 > customers, "nobody of them has two followers: {manifest}");
 }
+
+#[test]
+fn a_manifest_names_the_tags_that_the_segment_and_its_references_mean() {
+    let sandbox = Sandbox::copy_of(crate::segments::corp());
+    let with = |condition: &str| format!("universe: followed\nas_of: latest\nwhere: {condition}\n");
+    sandbox.write("segments/pets.yaml", with("{tag: {any_of: [标签/宠物主人], follower: any}}"));
+    let tagged = "{tag: {any_of: [标签/VIP, {id: \"corp:标签/普通\"}], follower: any}}";
+    sandbox.write("segments/vip_pets.yaml", with(&format!("{{all: [{{segment: pets}}, {tagged}]}}")));
+    sandbox.ok(&["audience", "export", "segments/vip_pets.yaml", "-o", "pets.csv"]);
+    let manifest: Value = serde_json::from_str(&sandbox.read("pets.csv.manifest.json")).unwrap();
+    let tags = json!({
+        "标签/VIP": "corp:标签/VIP",
+        "标签/宠物主人": "corp:标签/宠物主人",
+        "corp:标签/普通": "corp:标签/普通",
+    });
+    assert_eq!(manifest["tags"], tags);
+    assert_eq!(manifest["customers"], 2);
+}
+
+#[test]
+fn a_column_to_mask_that_no_table_has_is_refused_and_nothing_is_written() {
+    let sandbox = Sandbox::copy_of(crate::segments::corp());
+    let masking = |columns: &str| {
+        let document = "segment: paying\none_row_per: customer\ncolumns: [customer_id, province]\n";
+        sandbox.write("segments/payers.yaml", format!("{document}mask: [{columns}]\n"));
+        ["audience", "export", "segments/payers.yaml", "-o", "payers.csv"]
+    };
+    let refused = sandbox.fails(2, &masking("provinse"));
+    refused.says("there is no column `provinse`").says("it stands in `mask:`; did you mean `province`");
+    assert!(!sandbox.path("payers.csv").exists());
+
+    // What is known and not handed out may be masked as well.
+    sandbox.ok(&masking("province, mobile, remark"));
+    let manifest: Value = serde_json::from_str(&sandbox.read("payers.csv.manifest.json")).unwrap();
+    assert_eq!(manifest["masked_columns"], json!(["province"]));
+    assert_eq!(sandbox.read("payers.csv"), "customer_id,province\nc1,***\nc2,***\nc3,\nc4,***\n");
+}

@@ -4,6 +4,7 @@
 //! mixture could be seen if there were one.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
@@ -18,6 +19,8 @@ use crate::harness::random_segment::Random;
 use crate::harness::view::wait_for;
 
 const INGEST: [&str; 2] = ["ingest", "corp.yaml"];
+/// What a run has written down that is committing.
+const PENDING: &str = "warehouse/staged/pending.json";
 /// Points spread over a whole run, and points spread over its commits.
 const KILLS_WHILE_WORKING: usize = 4;
 const KILLS_WHILE_COMMITTING: usize = 6;
@@ -33,10 +36,12 @@ type Counts = BTreeMap<String, u64>;
 struct Before {
     sandbox: Sandbox,
     counts: Counts,
-    /// What a complete run of the next pull comes to, and how long it takes.
+    /// The commits that its tables have.
+    commits: usize,
+    /// What a complete run of the next pull comes to, how long it takes, and how many commits it makes.
     next_counts: Counts,
     whole: Duration,
-    committing: Duration,
+    next_commits: usize,
 }
 
 fn before() -> &'static Before {
@@ -49,14 +54,14 @@ fn before() -> &'static Before {
         write_pull(&sandbox, &corp, 1);
         let complete = Sandbox::copy_of(&sandbox);
         let started = Instant::now();
-        let mut run = start(&complete);
-        let began_to_commit = wait_until_committing(&complete, &mut run).then(Instant::now);
-        assert!(run.wait().unwrap().success());
+        assert!(start(&complete).wait().unwrap().success());
         let whole = started.elapsed();
-        let committing = began_to_commit.map_or(Duration::ZERO, |began| began.elapsed());
+        let commits = commits_in(&sandbox);
+        let next_commits = commits_in(&complete) - commits;
+        assert!(next_commits > 2, "{next_commits} commits are too few to kill a run between them");
         let (counts, next_counts) = (counted(&sandbox), counted(&complete));
         assert_ne!(counts, next_counts);
-        Before { sandbox, counts, next_counts, whole, committing }
+        Before { sandbox, counts, commits, next_counts, whole, next_commits }
     })
 }
 
@@ -65,18 +70,23 @@ fn start(sandbox: &Sandbox) -> Child {
     sandbox.command(&INGEST).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits until a run has written down what it will commit; `false` where it ended before that was seen.
-fn wait_until_committing(sandbox: &Sandbox, run: &mut Child) -> bool {
-    let pending = sandbox.path("warehouse/staged/pending.json");
+/// Waits until a run has written down what it will commit, and has made so many commits. It may end before that is seen.
+fn wait_until_committing(sandbox: &Sandbox, run: &mut Child, made: usize) {
     let started = Instant::now();
-    while !pending.exists() {
+    while !sandbox.path(PENDING).exists() || commits_in(sandbox) < before().commits + made {
         if run.try_wait().unwrap().is_some() {
-            return false;
+            return;
         }
         assert!(started.elapsed() < PATIENCE, "the run neither commits nor ends");
         sleep(GLANCE);
     }
-    true
+}
+
+/// How many commits the tables have, the ledger's among them. A run may be making one more at the moment.
+fn commits_in(sandbox: &Sandbox) -> usize {
+    let tables = fs::read_dir(sandbox.path("warehouse/tables")).unwrap().flatten();
+    let logs = tables.filter_map(|table| fs::read_dir(table.path().join("_delta_log")).ok());
+    logs.flatten().flatten().filter(|file| file.file_name().to_string_lossy().ends_with(".json")).count()
 }
 
 /// Counts rows of the newest snapshot. The number of kinds makes it read the files: without it, a count could come from
@@ -122,11 +132,14 @@ fn check_whole(sandbox: &Sandbox, at: &str) {
 /// Where a run is killed.
 #[derive(Debug)]
 enum Kill {
+    /// After that long.
     Working(Duration),
-    Committing(Duration),
+    /// After so many of its commits.
+    Committing(usize),
 }
 
-/// Ten points, the same shares of the run on every machine: one in each part of it, anywhere within the part.
+/// Ten points, the same shares of the run on every machine: one in each part of it, anywhere within the part. How far a run
+/// has committed is seen and not guessed from the time, because a busy machine would make the guess a wrong one.
 fn kills() -> Vec<Kill> {
     let before = before();
     let mut random = Random::new(9);
@@ -134,8 +147,9 @@ fn kills() -> Vec<Kill> {
     let working: Vec<Kill> = (0..KILLS_WHILE_WORKING)
         .map(|part| Kill::Working(before.whole.mul_f64(share(part, KILLS_WHILE_WORKING))))
         .collect();
-    let committing = (0..KILLS_WHILE_COMMITTING)
-        .map(|part| Kill::Committing(before.committing.mul_f64(share(part, KILLS_WHILE_COMMITTING))));
+    let made = |share: f64| (before.next_commits as f64 * share) as usize;
+    let committing =
+        (0..KILLS_WHILE_COMMITTING).map(|part| Kill::Committing(made(share(part, KILLS_WHILE_COMMITTING))));
     working.into_iter().chain(committing).collect()
 }
 
@@ -144,10 +158,7 @@ fn run_and_kill(sandbox: &Sandbox, kill: &Kill) {
     let mut run = start(sandbox);
     match kill {
         Kill::Working(delay) => sleep(*delay),
-        Kill::Committing(delay) => {
-            wait_until_committing(sandbox, &mut run);
-            sleep(*delay);
-        }
+        Kill::Committing(made) => wait_until_committing(sandbox, &mut run, *made),
     }
     run.kill().unwrap();
     run.wait().unwrap();
@@ -156,25 +167,29 @@ fn run_and_kill(sandbox: &Sandbox, kill: &Kill) {
 #[test]
 fn a_run_killed_at_10_points_leaves_a_whole_snapshot_and_the_next_run_succeeds() {
     let before = before();
+    let mut mended = 0;
     for (number, kill) in kills().iter().enumerate() {
         let sandbox = Sandbox::copy_of(&before.sandbox);
         run_and_kill(&sandbox, kill);
-        let at = format!("point {number}, {kill:?} of {:?} and {:?}", before.whole, before.committing);
+        let at = format!("point {number}, {kill:?} of {:?} and {} commits", before.whole, before.next_commits);
         check_whole(&sandbox, &at);
 
-        sandbox.ok(&INGEST);
+        let was_pending = sandbox.path(PENDING).exists();
+        let next = sandbox.ok(&INGEST);
+        mended += usize::from(was_pending && next.stderr.contains("whose run was killed"));
         assert_eq!(sandbox.snapshot_ids().len(), 2, "{at}: the pull is published once");
         check_whole(&sandbox, &format!("{at}, after the next run"));
-        assert!(!sandbox.path("warehouse/staged/pending.json").exists(), "{at}: nothing waits any longer");
+        assert!(!sandbox.path(PENDING).exists(), "{at}: nothing waits any longer");
         sandbox.ok(&INGEST).says("nothing new");
     }
+    assert!(mended > 0, "no kill met a run between two of its commits");
 }
 
 #[test]
 fn outside_readers_see_the_newest_snapshot_after_a_run_that_mended_a_killed_one() {
     let before = before();
     let sandbox = Sandbox::copy_of(&before.sandbox);
-    run_and_kill(&sandbox, &Kill::Committing(before.committing / 2));
+    run_and_kill(&sandbox, &Kill::Committing(before.next_commits / 2));
     sandbox.ok(&INGEST);
     let newest = *sandbox.snapshot_ids().last().unwrap();
     check_counts(&sandbox, newest, &seen_from_outside(&sandbox, None));

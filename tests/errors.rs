@@ -8,9 +8,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::harness::Sandbox;
 use crate::harness::corp::corp;
 use crate::harness::shop::{CUSTOMERS, ORDERS, SOURCE, ingested_shop, shop};
+use crate::harness::{Answer, Sandbox};
 
 /// Compares a failing call with its snapshot, and checks how it ended.
 fn check(sandbox: &Sandbox, code: i32, name: &str, args: &[&str]) {
@@ -215,6 +215,45 @@ fn names_that_the_warehouse_does_not_have_are_told_together() {
 fn a_sql_leaf_only_asks_and_answers_with_customers() {
     check_segment(3, "error_leaf_writes", "  sql: DROP TABLE customer\n");
     check_segment(1, "error_leaf_columns", "  sql: SELECT province FROM customer\n");
+}
+
+/// Asks the shop a `sql:` leaf over all customers.
+fn ask_leaf(sandbox: &Sandbox, code: i32, sql: &str) -> Answer {
+    sandbox.write("leaf.yaml", format!("universe: all\nas_of: latest\nwhere:\n  sql: \"{sql}\"\n"));
+    let answer = sandbox.run(&["segment", "count", "leaf.yaml"]);
+    assert_eq!(answer.code, Some(code), "{sql}: {answer:?}");
+    assert!(!answer.stderr.contains("internal error"), "{sql} is told as a fault of ours: {answer:?}");
+    answer
+}
+
+#[test]
+fn a_number_that_no_customer_can_have_is_refused() {
+    let sandbox = ingested_shop();
+    for number in ["-1", "99999999999"] {
+        let refused = ask_leaf(&sandbox, 1, &format!("SELECT {number} AS customer_no"));
+        refused.says(&format!("returned `{number}` as `customer_no`")).says("hint: return `customer_no` as the tables");
+    }
+    ask_leaf(&sandbox, 1, "SELECT 0.5 AS customer_no").says("this one returns `customer_no` of the type");
+    assert!(ask_leaf(&sandbox, 0, "SELECT 4000000000 AS customer_no").stdout.starts_with("0 customers"));
+}
+
+#[test]
+fn a_sql_leaf_is_one_statement() {
+    let sandbox = ingested_shop();
+    ask_leaf(&sandbox, 1, "SELECT customer_no FROM customer; SELECT customer_no FROM customer");
+    ask_leaf(&sandbox, 1, "SELECT customer_no FROM customer) AS leaf; --");
+    ask_leaf(&sandbox, 1, "SELECT customer_no FROM customer /*");
+}
+
+#[test]
+fn a_bare_id_that_fits_two_spaces_is_refused_and_with_its_space_it_is_not() {
+    let sandbox = ingested_shop();
+    sandbox.write("other.yaml", SOURCE.replace("name: shop", "name: other_shop"));
+    sandbox.ok(&["ingest", "other.yaml"]);
+    let refused = ask_leaf(&sandbox, 1, "SELECT 'c2' AS customer_id UNION ALL SELECT 'c1'");
+    refused.says("customer ids that fit two id spaces, such as `c1`").says("`SPACE:ID`");
+    let named = ask_leaf(&sandbox, 0, "SELECT 'other_shop:c1' AS customer_id");
+    assert!(named.stdout.starts_with("1 customer"), "{named:?}");
 }
 
 #[test]

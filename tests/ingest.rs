@@ -38,7 +38,7 @@ fn an_emptied_source_is_refused_kept_and_explained_until_the_shrink_is_accepted(
     refused.says("nothing was published").says("hint: ").says("--accept-shrink");
     assert_eq!(sandbox.snapshot_ids(), [1]);
     assert_eq!(sandbox.row_counts(1)["customer"], 5);
-    let kept: Value = serde_json::from_str(&sandbox.read("warehouse/staged/refused-shop.json")).unwrap();
+    let kept: Value = serde_json::from_str(&sandbox.read("warehouse/staged/refused-shop-8d9001d3.json")).unwrap();
     assert_eq!(kept["source"], "shop");
     assert!(kept["verdicts"].to_string().contains("rows for `customer`: 0 after 5"), "{kept}");
 
@@ -46,7 +46,7 @@ fn an_emptied_source_is_refused_kept_and_explained_until_the_shrink_is_accepted(
     assert_eq!(sandbox.snapshot_ids(), [1, 2]);
     let row = sandbox.json(&["snapshot", "show", "2", "--format", "json"]);
     assert!(row["guard"].to_string().contains("the shrink was accepted"), "{row}");
-    assert!(!sandbox.path("warehouse/staged/refused-shop.json").exists(), "what was accepted waits no longer");
+    assert!(!sandbox.path("warehouse/staged/refused-shop-8d9001d3.json").exists(), "what was accepted waits no longer");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn what_the_guard_refused_keeps_its_files_until_then() {
     sandbox.ok(&["ingest", "wecom.yaml"]);
     sandbox.write("follows.csv", "id,staff\nc1,wang\n");
     sandbox.fails(3, &["ingest", "wecom.yaml"]).says("rows for `follow`: 1 after 10 (-90.0 %), too far");
-    let kept: Value = serde_json::from_str(&sandbox.read("warehouse/staged/refused-wecom.json")).unwrap();
+    let kept: Value = serde_json::from_str(&sandbox.read("warehouse/staged/refused-wecom-d932fff2.json")).unwrap();
     let staged = kept["files"]["follow"].as_array().unwrap();
     assert!(!staged.is_empty(), "{kept}");
     for file in staged {
@@ -150,7 +150,7 @@ fn every_input_row_is_accounted_for_and_kept_with_its_line_where_it_was_not_take
 }
 
 /// Runs a source through the library, for its report in numbers.
-fn report_of(sandbox: &Sandbox, source: &str) -> RunReport {
+pub fn report_of(sandbox: &Sandbox, source: &str) -> RunReport {
     wait_for(|| async {
         let location = sandbox.warehouse().display().to_string();
         let warehouse = Warehouse::open_or_create(&location, NewWarehouse::default()).await.unwrap();

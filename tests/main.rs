@@ -10,14 +10,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops on its first surprise")]
 
 mod audience;
+mod audience_ranges;
+mod commands;
 mod crash;
+mod crosstab;
 mod demo;
 mod errors;
+mod explain;
 mod harness;
 mod http;
 mod ingest;
+mod listing;
 mod oracle;
 mod outside_readers;
+mod plans;
+mod reading;
+mod readme;
 mod real_data;
 mod rules;
 mod segments;

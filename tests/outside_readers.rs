@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::corp::corp;
 use crate::harness::outside::{check_counts, seen_from_outside};
 use crate::real_data::online_retail;
+use crate::segments;
 
 #[test]
 fn duckdb_and_deltalake_count_what_the_ledger_counts_in_every_snapshot() {
@@ -37,5 +38,29 @@ fn real_orders_have_the_same_exact_sum_for_every_reader() {
     ]);
     for (what, value) in expected {
         assert_eq!(seen["event"][what], value, "{what}");
+    }
+}
+
+/// Whoever reads Delta at all reads these tables: some were written three times, and to one a source has added a column.
+#[test]
+fn every_table_asks_of_its_readers_no_more_than_the_plainest_profile() {
+    let instants = [("delta_types", "timestamp"), ("file_types", "INT64 timestamp[us, tz=UTC]")];
+    for sandbox in [corp(), segments::corp()] {
+        let seen = seen_from_outside(sandbox, None);
+        for (table, told) in seen.as_object().unwrap() {
+            let profile = &told["profile"];
+            assert_eq!(profile["min_reader_version"], 1, "{table}: {profile}");
+            assert_eq!(profile["features"], json!([]), "{table}: {profile}");
+            assert_eq!(profile["configuration"], json!({"delta.enableExpiredLogCleanup": "false"}), "{table}");
+            assert_eq!(profile["deletion_vectors"], 0, "{table}: {profile}");
+            for (kept, expected) in instants {
+                let kinds = profile[kept].as_array().unwrap();
+                assert!(kinds.iter().all(|kind| kind == expected), "{table}: {profile}");
+            }
+        }
+        // The tables with the most instants have some, in the log as in the files.
+        for (kept, expected) in instants {
+            assert_eq!(seen["event"]["profile"][kept], json!([expected]));
+        }
     }
 }

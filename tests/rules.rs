@@ -186,3 +186,100 @@ fn a_tag_that_may_not_be_marked_is_given_by_no_rule() {
     let refused = sandbox.fails(3, &["--as", "li", "rule", "run", "rules/sleeping.yaml"]);
     refused.says("the plan is refused").says("may not be marked by us");
 }
+
+/// Two customers whom `wang` and `li` follow: one follow of `c1` holds both tags, and `c2` has them on two follows.
+const TWO_TAGS: [(&str, &str); 4] = [
+    ("customers", "id,city\nc1,上海\nc2,上海\n"),
+    ("follows", "customer,staff,status\nc1,wang,active\nc1,li,active\nc2,wang,active\nc2,li,active\n"),
+    ("tags", "group_name,tag\n标签,VIP\n标签,宠物主人\n标签,目标\n"),
+    ("held", "customer,staff,tag\nc1,wang,VIP\nc1,wang,宠物主人\nc1,li,VIP\nc2,wang,VIP\nc2,li,宠物主人\n"),
+];
+
+const TWO_TAGS_SOURCE: &str = "\
+name: corp
+kind: files
+taken_at: 2026-06-15 02:00:00
+files:
+  customers: {path: customers.csv}
+  follows: {path: follows.csv}
+  tags: {path: tags.csv}
+  held: {path: held.csv}
+tables:
+  customer:
+    mode: full
+    select: SELECT id AS customer_id, city FROM customers
+  follow:
+    mode: full
+    select: SELECT customer AS customer_id, staff AS staff_id, status FROM follows
+  tag:
+    mode: full
+    select: SELECT group_name, tag AS tag_name FROM tags
+  assignment:
+    mode: full
+    select: SELECT customer AS customer_id, staff AS staff_id, '标签' AS group_name, tag AS tag_name FROM held
+";
+
+/// A rule on what its condition matched.
+fn matched(condition: &str) -> String {
+    format!("tag: 标签/目标\non: matched\nwhen:\n  universe: followed\n  where: {condition}\non_exit: retract\n")
+}
+
+/// The hand-made corp with a rule on what its condition matched.
+fn two_tags(condition: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("corp.yaml", TWO_TAGS_SOURCE);
+    for (name, content) in TWO_TAGS {
+        sandbox.write(&format!("{name}.csv"), content);
+    }
+    sandbox.ok(&["ingest", "corp.yaml"]);
+    sandbox.write("rules/both.yaml", matched(condition));
+    sandbox
+}
+
+#[test]
+fn a_rule_on_matched_tags_the_follow_that_satisfied_it_and_no_other() {
+    let sandbox = two_tags("{same_follower: [{tag: {any_of: [标签/VIP]}}, {tag: {any_of: [标签/宠物主人]}}]}");
+    let run = sandbox.json(&["--as", "li", "rule", "run", "rules/both.yaml", "--format", "json"]);
+    assert_eq!((run["members"].as_u64(), run["entering"].as_u64()), (Some(1), Some(1)), "{run}");
+    let id = plan_id(&run["plan"]);
+    approve(&sandbox, "wang", id);
+    execute(&sandbox, id);
+    let given = sandbox.sql(
+        "SELECT customer.customer_id, follow.staff_id FROM held_assignment AS held \
+         JOIN customer ON customer.customer_no = held.customer_no JOIN follow ON follow.follow_no = held.follow_no \
+         WHERE held.source = 'rule:both'",
+    );
+    assert_eq!(given, [serde_json::json!({"customer_id": "c1", "staff_id": "wang"})]);
+    let again = sandbox.json(&["--as", "li", "rule", "run", "rules/both.yaml", "--format", "json"]);
+    assert_eq!((again["entering"].as_u64(), again["unchanged"].as_u64()), (Some(0), Some(1)), "{again}");
+}
+
+#[test]
+fn a_rule_on_matched_needs_a_condition_that_holds_on_a_follow() {
+    let sandbox = Sandbox::new();
+    let no_vip = "{tag: {none_of: [标签/VIP], follower: any}}";
+    for condition in [no_vip, "{sql: SELECT customer_no FROM customer}", "{not: {same_follower: [{staff: [wang]}]}}"] {
+        sandbox.write("rules/both.yaml", matched(condition));
+        let refused = sandbox.fails(1, &["rule", "run", "rules/both.yaml"]);
+        refused.says("`rules/both.yaml` is not a valid rule").says("/on: no condition of this rule holds on a follow");
+        refused.says("hint: `matched` needs a `tag:` or `same_follower:` outside `not`");
+    }
+}
+
+#[test]
+fn a_rule_finds_its_segments_beside_it_and_in_the_folder_of_definitions() {
+    let sandbox = two_tags("{segment: both}");
+    let segment = |condition: &str| format!("universe: followed\nas_of: latest\nwhere: {condition}\n");
+    // The rule, and the segment in the folder of definitions, bear the same name.
+    sandbox.write("segments/both.yaml", segment("{all: [{segment: vip}, {segment: pets}]}"));
+    sandbox.write("segments/vip.yaml", segment("{tag: {any_of: [标签/VIP], follower: any}}"));
+    sandbox.write("rules/pets.yaml", segment("{tag: {any_of: [标签/宠物主人], follower: any}}"));
+    let run = ["--definitions", "segments", "--as", "li", "rule", "run", "rules/both.yaml", "--format", "json"];
+    let found = sandbox.json(&run);
+    // Each of the two customers has each tag on some follow, and each of the four follows holds one of them.
+    assert_eq!((found["members"].as_u64(), found["entering"].as_u64()), (Some(2), Some(4)), "{found}");
+
+    sandbox.write("rules/pets.yaml", segment("{segment: vip}"));
+    sandbox.write("segments/vip.yaml", segment("{any: [{segment: pets}, {segment: both}]}"));
+    sandbox.fails(1, &run).says("segments refer to each other in a circle: both → both → vip → pets → vip");
+}

@@ -38,14 +38,14 @@ c7,wang,VIP
 ";
 
 const CUSTOMERS: &str = "\
-id,province,birth_month,created
-c1,陕西,6,2025-01-01 00:00:00
-c2,甘肃,2,2025-01-01 00:00:00
-c3,,6,2026-06-10 00:00:00
-c4,陕西,,2025-01-01 00:00:00
-c5,上海,12,
-c6,上海,6,2025-01-01 00:00:00
-c7,,6,2025-01-01 00:00:00
+id,province,birth_month,created,joined
+c1,陕西,6,2025-01-01 00:00:00,2026-05-31
+c2,甘肃,2,2025-01-01 00:00:00,2026-06-01
+c3,,6,2026-06-10 00:00:00,2026-06-02
+c4,陕西,,2025-01-01 00:00:00,
+c5,上海,12,,
+c6,上海,6,2025-01-01 00:00:00,
+c7,,6,2025-01-01 00:00:00,
 ";
 
 /// Local times of Asia/Shanghai. The corp is read on 2026-06-15 at 02:00.
@@ -81,7 +81,8 @@ files:
 tables:
   customer:
     mode: full
-    select: SELECT id AS customer_id, province, birth_month, created AS created_at FROM customers
+    attributes: {joined_on: date}
+    select: SELECT id AS customer_id, province, birth_month, created AS created_at, joined AS joined_on FROM customers
   follow:
     mode: full
     select: SELECT customer AS customer_id, staff AS staff_id, status FROM follows
@@ -104,7 +105,8 @@ tables:
       FROM events
 ";
 
-fn corp() -> &'static Sandbox {
+/// The corp, built once; who writes takes a copy.
+pub fn corp() -> &'static Sandbox {
     static CORP: OnceLock<Sandbox> = OnceLock::new();
     CORP.get_or_init(|| {
         let sandbox = Sandbox::lasting("segments");
@@ -263,6 +265,26 @@ fn days_are_counted_by_the_business_calendar() {
 }
 
 #[test]
+fn an_attribute_that_is_a_day_is_compared_as_a_day() {
+    let joined = |test: &str| format!("{{attribute: {{name: joined_on, {test}, missing: exclude}}}}");
+    check(
+        "followed",
+        &[
+            (&joined("op: \"=\", value: 2026-06-01"), &[2]),
+            (&joined("op: \"!=\", value: 2026-06-01"), &[1, 3]),
+            (&joined("op: \"<\", value: 2026-06-01"), &[1]),
+            (&joined("op: \"<=\", value: 2026-06-01"), &[1, 2]),
+            (&joined("op: \">\", value: 2026-06-01"), &[3]),
+            (&joined("op: \">=\", value: 2026-06-01"), &[2, 3]),
+            (&joined("op: in, value: [2026-05-31, 2026-06-02]"), &[1, 3]),
+            (&joined("op: between, value: {from: 2026-05-31, to: 2026-06-02}"), &[1, 2]),
+            // The question is asked at two o'clock in the morning of the 15th, which is the 14th in UTC.
+            (&joined("op: \"=\", value: as_of - 14 days"), &[2]),
+        ],
+    );
+}
+
+#[test]
 fn over_no_events_a_count_is_zero() {
     let pays = |test: &str| format!("{{event: pay, window: this_month, measure: count, {test}}}");
     check("followed", &[(&pays("op: \"=\", value: 0"), &[1, 2, 3, 4, 5]), (&pays("op: \">\", value: 0"), &[])]);
@@ -296,38 +318,42 @@ fn a_sql_leaf_answers_with_numbers_or_with_ids() {
 }
 
 #[test]
-fn explain_counts_every_condition_and_says_it_in_two_languages() {
-    let condition = "where:
-  all:
-    - same_follower:
-        - tag: {any_of: [标签/VIP]}
-        - staff: [wang]
-    - not: {segment: paying}
-    - attribute: {name: province, op: \"=\", value: 陕西, missing: include}
-";
+fn a_sql_leaf_names_customers_by_bare_ids_and_with_their_space() {
+    check(
+        "followed",
+        &[
+            ("{sql: \"SELECT 'corp:c5' AS customer_id\"}", &[5]),
+            ("{sql: \"SELECT 'c5' AS customer_id UNION ALL SELECT 'corp:c1' UNION ALL SELECT 'corp:c5'\"}", &[1, 5]),
+            ("{sql: \"SELECT 'shop:c5' AS customer_id UNION ALL SELECT 'nobody' UNION ALL SELECT NULL\"}", &[]),
+            ("{sql: \"SELECT 'corp' AS id_space, 'c5' AS customer_id\"}", &[5]),
+            ("{sql: \"SELECT 'shop' AS id_space, 'c5' AS customer_id\"}", &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_sql_leaf_may_end_as_a_statement_ends() {
+    let who = "SELECT customer_id FROM customer WHERE province = '上海'";
+    check(
+        "followed",
+        &[
+            (&format!("{{sql: \"{who};\"}}"), &[5]),
+            (&format!("{{sql: \"{who} -- of Shanghai\"}}"), &[5]),
+            (&format!("{{sql: \"{who}; -- of Shanghai\"}}"), &[5]),
+            ("{sql: \"SELECT customer_no FROM customer WHERE province = '上海'; \"}", &[5]),
+            ("{sql: \"SELECT customer_no FROM follow WHERE staff_id = 'li' ORDER BY customer_no LIMIT 1;\"}", &[1]),
+        ],
+    );
+}
+
+#[test]
+fn events_are_read_until_the_instant_of_the_question_at_most() {
     let sandbox = Sandbox::copy_of(corp());
-    sandbox.write("segments/asked.yaml", format!("universe: followed\nas_of: latest\n{condition}"));
-    let explained = sandbox.json(&["segment", "explain", "segments/asked.yaml", "--format", "json"]);
-    let nodes: Vec<String> = explained["nodes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|node| format!("{} {} {}", node["path"].as_str().unwrap(), node["count"], node["kind"].as_str().unwrap()))
-        .collect();
-    let expected = [
-        "/where 0 customers",
-        "/where/all/0 4 customers",
-        "/where/all/0/same_follower/0 5 follows",
-        "/where/all/0/same_follower/1 4 follows",
-        "/where/all/1 1 customers",
-        "/where/all/1/not 4 customers",
-        "/where/all/1/not/segment/where 4 customers",
-        "/where/all/2 3 customers",
-    ];
-    assert_eq!(nodes, expected);
-    assert!(!explained["english"].as_str().unwrap().is_empty() && !explained["chinese"].as_str().unwrap().is_empty());
-    assert_eq!(explained["count"], 0);
-    sandbox.check("segment_explain", &["segment", "explain", "segments/asked.yaml", "--sql"]);
+    let expected = "2026-06-14T18:00:00Z";
+    sandbox.write("events.csv", format!("{EVENTS}f1,c1,pay,2026-07-01 10:00:00,1.00\n"));
+    sandbox.ok(&["ingest", "corp.yaml"]);
+    let answer = sandbox.json(&["segment", "count", "segments/paying.yaml", "--format", "json"]);
+    assert_eq!((&answer["as_of"], &answer["events_until"]), (&json!(expected), &json!(expected)));
 }
 
 #[test]

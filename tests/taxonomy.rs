@@ -118,7 +118,29 @@ fn s2_a_renamed_tag_is_one_tag_and_keeps_its_holders() {
     assert_eq!(log, [json!({"steps": 5})], "nobody was given the tag anew, and nobody lost it");
     let segment = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [会员等级/SVIP], follower: any}}\n";
     sandbox.write("segment.yaml", segment);
-    assert_eq!(sandbox.json(&["segment", "count", "segment.yaml", "--format", "json"])["count"], 5);
+    let counted = sandbox.json(&["segment", "count", "segment.yaml", "--format", "json"]);
+    assert_eq!(counted["count"], 5);
+    assert!(counted.get("notes").is_none(), "{counted}");
+}
+
+#[test]
+fn s2_a_segment_that_names_a_tag_by_its_former_name_is_answered_with_a_note() {
+    let sandbox = Sandbox::new();
+    Listing::usual().read(&sandbox, 0);
+    Listing { tags: &[("t1", "会员等级", "SVIP"), ("t2", "会员等级", "普通")], ..Listing::usual() }.read(&sandbox, 1);
+    let former = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [会员等级/VIP], follower: any}}\n";
+    sandbox.write("former.yaml", former);
+    sandbox.write("referring.yaml", "universe: followed\nas_of: latest\nwhere: {segment: former}\n");
+
+    let note =
+        "the tag `会员等级/VIP` is called `会员等级/SVIP` now (its id is `t1`); write the name of today, or the id";
+    let counted = sandbox.ok(&["segment", "count", "former.yaml", "--format", "json"]);
+    counted.says(&format!("note: {note}"));
+    let answer: Value = serde_json::from_str(&counted.stdout).unwrap();
+    assert_eq!((&answer["count"], &answer["notes"]), (&json!(5), &json!([note])));
+
+    sandbox.ok(&["segment", "explain", "referring.yaml"]).says(&format!("note: in segment `former`: {note}"));
+    sandbox.ok(&["segment", "validate", "former.yaml"]).says(&format!("note: former.yaml: {note}"));
 }
 
 #[test]

@@ -122,8 +122,18 @@ fn schemas_performs_no_input_or_output() {
     for word in ["std::fs", "std::net", "std::process", "std::env", "async fn", "SystemTime"] {
         assert_eq!(files_saying("schemas/src", word), Vec::<PathBuf>::new(), "{word}");
     }
-    // The machine's clock has its one place.
-    assert_eq!(files_saying("schemas/src", "Utc::now"), [PathBuf::from("schemas/src/clock.rs")]);
+}
+
+/// Everything else is passed a clock, so that an answer does not depend on when it is asked.
+#[test]
+fn the_machines_clock_has_one_home() {
+    let of_the_machine = ["Utc::now", "Local::now", "SystemTime::now"];
+    let folders = CRATES.map(|folder| Path::new(folder).join("src"));
+    let homes: BTreeSet<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| of_the_machine.iter().flat_map(move |word| files_saying(folder, word)))
+        .collect();
+    assert_eq!(homes, BTreeSet::from([PathBuf::from("schemas/src/clock.rs")]));
 }
 
 /// Invariant 3.
@@ -135,11 +145,11 @@ fn query_takes_no_writers_lock_and_publishes_nothing() {
 }
 
 /// Files of a folder whose code outside tests says a word.
-fn files_saying(folder: &str, word: &str) -> Vec<PathBuf> {
+fn files_saying(folder: impl AsRef<Path>, word: &str) -> Vec<PathBuf> {
     let is_test = |path: &Path| path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests");
     let says = |path: &Path| {
         let code = fs::read_to_string(Path::new(ROOT).join(path)).unwrap();
-        let outside_tests = code.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let outside_tests = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
         outside_tests.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word))
     };
     let files = files(folder, &["rs"]);
@@ -147,7 +157,7 @@ fn files_saying(folder: &str, word: &str) -> Vec<PathBuf> {
 }
 
 /// Files below a folder of the house with one of these endings, relative to its root, sorted.
-fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+fn files(folder: impl AsRef<Path>, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(ROOT).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -198,6 +208,17 @@ fn every_dependency_comes_from_the_registry_under_a_licence_that_we_may_pass_on(
         // The exception of deny.toml, with its reason there.
         let is_excepted = (name, licence) == ("option-ext", "MPL-2.0");
         assert!(is_excepted || is_allowed(licence, &allowed), "{name} is under {licence}");
+    }
+}
+
+#[test]
+fn no_dependency_takes_whatever_version_there_is() {
+    for package in packages() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            // What lies beside us has no choice of versions.
+            let takes_any = dependency["path"].is_null() && text(dependency, "req") == "*";
+            assert!(!takes_any, "{} takes any version of {}", text(package, "name"), text(dependency, "name"));
+        }
     }
 }
 
@@ -326,19 +347,29 @@ fn nothing_is_left_to_do_and_no_file_knows_the_machine_it_was_written_on() {
 }
 
 #[test]
-fn the_tests_that_the_architecture_cites_are_there() {
+fn the_tests_that_the_architecture_cites_are_where_it_says() {
     let architecture = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();
-    let code: String =
-        files("", &["rs"]).iter().map(|path| fs::read_to_string(Path::new(ROOT).join(path)).unwrap()).collect();
-    let cited = architecture
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|span| span.starts_with("it::") || (span.starts_with("tagmill_") && span.contains("::tests::")));
+    let spans = architecture.split('`').skip(1).step_by(2);
+    let is_test = |span: &str| span.starts_with("it::") || (span.starts_with("tagmill_") && span.contains("::tests::"));
+    let cited: Vec<&str> = spans.filter(|span| is_test(span)).collect();
+    assert!(!cited.is_empty());
     for span in cited {
-        let name = span.rsplit("::").next().unwrap();
-        assert!(code.contains(&format!("fn {name}(")), "`{span}` is cited and not there");
+        let (module, name) = span.rsplit_once("::").unwrap();
+        let holds = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|code| code.contains(&format!("fn {name}(")));
+        assert!(files_of(module).iter().any(holds), "`{span}` is cited and not there");
     }
+}
+
+/// The files that a module of tests may be: one of its own, or that of what it tests.
+fn files_of(module: &str) -> Vec<PathBuf> {
+    let (package, path) = module.split_once("::").unwrap();
+    let path = path.replace("::", "/");
+    let Some(folder) = package.strip_prefix("tagmill_") else {
+        return vec![Path::new(ROOT).join("tests").join(format!("{path}.rs"))];
+    };
+    let tested = path.trim_end_matches("/tests");
+    let files = [format!("{path}.rs"), format!("{tested}.rs"), format!("{tested}/mod.rs")];
+    files.iter().map(|file| Path::new(ROOT).join(folder).join("src").join(file)).collect()
 }
 
 #[test]

@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use async_trait::async_trait;
 use tagmill_query::{Access, Engine, Limits, View};
 use tagmill_schemas::documents::plan::{PlanHeader, PlanStep, StepOutcome};
+use tagmill_schemas::ids::{CustomerNo, FollowNo, SnapshotId, TagId};
 use tagmill_schemas::segment::AsOf;
 use tagmill_store::{LogOp, LogRow, Outcome, Run, RunSummary, Warehouse, log_batch};
 
 use crate::cells::{dense, text};
 use crate::error::ActivateError;
 use crate::execute::{SinkOutcome, TagSink};
-
-/// Customer numbers in one bucket of the log.
-const BUCKET_BITS: u32 = 20;
 
 /// Puts computed tags into the store and publishes them.
 ///
@@ -41,13 +39,13 @@ impl TagSink for ComputedTagSink {
         let run = self.warehouse.begin().await?;
         let engine = Engine::new(self.warehouse.clone(), Limits::default())?;
         let view = engine.view(AsOf::Latest, Access::Full).await?;
-        let mut held = held_by(&view, &header.source).await?;
-        let ours = changed_by(&view, header).await?;
-        let active = active_follows(&view).await?;
-        let (mut outcomes, mut changes) = (Vec::with_capacity(steps.len()), Vec::new());
-        for step in steps {
-            outcomes.push(judge(step, &mut held, &ours, &active, &mut changes));
-        }
+        let mut state = State {
+            held: held_by(&view, &header.source).await?,
+            changed_by_this_plan: changed_by(&view, header).await?,
+            active: active_follows(&view).await?,
+        };
+        let mut changes = Vec::new();
+        let outcomes = steps.iter().map(|step| state.judge(step, &mut changes)).collect();
         if changes.is_empty() {
             return Ok(SinkOutcome { outcomes, snapshot_id: None });
         }
@@ -56,39 +54,45 @@ impl TagSink for ComputedTagSink {
     }
 }
 
-/// Decides one step against what is there; notes the changes it makes.
-fn judge(
-    step: &PlanStep,
-    held: &mut HashSet<Key>,
-    ours: &HashSet<Key>,
-    active: &HashSet<u32>,
-    changes: &mut Vec<(Key, LogOp)>,
-) -> (StepOutcome, Option<String>) {
-    let follow = step.follow_no.map(|no| no.0);
-    let is_gone = follow.is_some_and(|follow| !active.contains(&follow));
-    if is_gone && !step.add.is_empty() {
-        return (StepOutcome::Skipped, Some("the follow is no longer active".to_owned()));
-    }
-    let before = changes.len();
-    let mut was_ours = false;
-    let key = |tag: &tagmill_schemas::ids::TagId| (step.customer_no.0, follow, tag.0.clone());
-    for tag in &step.add {
-        if held.insert(key(tag)) {
-            changes.push((key(tag), LogOp::Open));
-        } else {
-            was_ours |= ours.contains(&key(tag));
+/// What the steps of a plan are held against.
+struct State {
+    /// What the plan's source holds, with the changes of the steps before.
+    held: HashSet<Key>,
+    /// What the plan has changed already, in a run that was killed between publishing and its receipts.
+    changed_by_this_plan: HashSet<Key>,
+    /// The follows that are active or half.
+    active: HashSet<u32>,
+}
+
+impl State {
+    /// Decides one step; notes the changes it makes.
+    ///
+    /// What the plan has changed already is done, whatever has become of it since: another plan may have taken it back,
+    /// and taking this one up again must not undo that.
+    fn judge(&mut self, step: &PlanStep, changes: &mut Vec<(Key, LogOp)>) -> (StepOutcome, Option<String>) {
+        let follow = step.follow_no.map(|no| no.0);
+        let key = |tag: &TagId| (step.customer_no.0, follow, tag.0.clone());
+        let is_changed = |tag: &TagId| self.changed_by_this_plan.contains(&key(tag));
+        let (done, left): (Vec<_>, Vec<_>) = step
+            .add
+            .iter()
+            .map(|tag| (tag, LogOp::Open))
+            .chain(step.remove.iter().map(|tag| (tag, LogOp::Close)))
+            .partition(|(tag, _)| is_changed(tag));
+        let is_gone = follow.is_some_and(|follow| !self.active.contains(&follow));
+        if is_gone && left.iter().any(|(_, op)| *op == LogOp::Open) {
+            return (StepOutcome::Skipped, Some("the follow is no longer active".to_owned()));
         }
-    }
-    for tag in &step.remove {
-        if held.remove(&key(tag)) {
-            changes.push((key(tag), LogOp::Close));
-        } else {
-            was_ours |= ours.contains(&key(tag));
+        let before = changes.len();
+        for (tag, op) in left {
+            let is_change = if op == LogOp::Open { self.held.insert(key(tag)) } else { self.held.remove(&key(tag)) };
+            if is_change {
+                changes.push((key(tag), op));
+            }
         }
+        let is_done = changes.len() > before || !done.is_empty();
+        (if is_done { StepOutcome::Done } else { StepOutcome::Already }, None)
     }
-    // A run that was killed between publishing and its receipts has done the step all the same.
-    let is_done = changes.len() > before || was_ours;
-    (if is_done { StepOutcome::Done } else { StepOutcome::Already }, None)
 }
 
 async fn publish(
@@ -96,20 +100,20 @@ async fn publish(
     view: &View,
     header: &PlanHeader,
     changes: Vec<(Key, LogOp)>,
-) -> Result<tagmill_schemas::ids::SnapshotId, ActivateError> {
+) -> Result<SnapshotId, ActivateError> {
     let stager = run.stager("assignment_log")?;
     let taken_at = view.ledger_row().taken_at;
     let at = taken_at.timestamp_micros();
     let mut by_bucket: BTreeMap<u32, Vec<&(Key, LogOp)>> = BTreeMap::new();
     for change in &changes {
-        by_bucket.entry(change.0.0 >> BUCKET_BITS).or_default().push(change);
+        by_bucket.entry(CustomerNo(change.0.0).bucket()).or_default().push(change);
     }
     for (bucket, changes) in by_bucket {
         let rows: Vec<LogRow<'_>> = changes
             .iter()
             .map(|((customer, follow, tag), op)| LogRow {
-                customer_no: tagmill_schemas::ids::CustomerNo(*customer),
-                follow_no: follow.map(tagmill_schemas::ids::FollowNo),
+                customer_no: CustomerNo(*customer),
+                follow_no: follow.map(FollowNo),
                 tag_id: tag,
                 op: *op,
                 cause: header.plan_id.as_str(),
@@ -119,7 +123,7 @@ async fn publish(
             })
             .collect();
         let batch = log_batch(stager.schema(), &header.source, run.snapshot_id(), &rows)?;
-        run.add("assignment_log", stager.stage(Some(bucket), [batch])?);
+        run.add("assignment_log", stager.stage(Some(bucket), [batch])?)?;
     }
     let summary = RunSummary {
         source: header.source.clone(),
@@ -137,8 +141,7 @@ async fn publish(
 
 async fn held_by(view: &View, source: &str) -> Result<HashSet<Key>, ActivateError> {
     let sql = format!(
-        "SELECT customer_no, follow_no, tag_id FROM assignment_log WHERE source = '{}' GROUP BY customer_no, follow_no, tag_id \
-         HAVING sum(CASE op WHEN 'open' THEN 1 WHEN 'close' THEN -1 ELSE 0 END) > 0",
+        "SELECT customer_no, follow_no, tag_id FROM held_assignment WHERE source = '{}'",
         source.replace('\'', "''")
     );
     keys(view, &sql).await
@@ -178,4 +181,70 @@ async fn active_follows(view: &View) -> Result<HashSet<u32>, ActivateError> {
         }
     }
     Ok(active)
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmill_schemas::ids::CustomerKey;
+
+    use super::*;
+
+    const TAG: &str = "corp:活跃度/沉睡用户";
+
+    fn key(follow: u32) -> Key {
+        (7, Some(follow), TAG.to_owned())
+    }
+
+    fn step(follow: u32, op: LogOp) -> PlanStep {
+        let (add, remove) = if op == LogOp::Open { (vec![TAG], vec![]) } else { (vec![], vec![TAG]) };
+        let ids = |tags: Vec<&str>| tags.into_iter().map(TagId::new).collect();
+        PlanStep {
+            step_no: 1,
+            customer_no: CustomerNo(7),
+            customer: CustomerKey { id_space: "corp".to_owned(), customer_id: "wm7".to_owned() },
+            follow_no: Some(FollowNo(follow)),
+            staff_id: None,
+            add: ids(add),
+            remove: ids(remove),
+            evidence: String::new(),
+        }
+    }
+
+    /// Judges a step on follow 9, and returns what came of it and whether it changed something.
+    fn judged(state: &mut State, op: LogOp) -> (StepOutcome, bool) {
+        let mut changes = Vec::new();
+        let (outcome, _) = state.judge(&step(9, op), &mut changes);
+        (outcome, !changes.is_empty())
+    }
+
+    fn state(held: &[u32], changed_by_this_plan: &[u32], active: &[u32]) -> State {
+        let keys = |follows: &[u32]| follows.iter().map(|follow| key(*follow)).collect();
+        State {
+            held: keys(held),
+            changed_by_this_plan: keys(changed_by_this_plan),
+            active: active.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_step_changes_what_is_not_as_it_wants_it() {
+        assert_eq!(judged(&mut state(&[], &[], &[9]), LogOp::Open), (StepOutcome::Done, true));
+        assert_eq!(judged(&mut state(&[9], &[], &[9]), LogOp::Open), (StepOutcome::Already, false));
+        assert_eq!(judged(&mut state(&[9], &[], &[9]), LogOp::Close), (StepOutcome::Done, true));
+        assert_eq!(judged(&mut state(&[], &[], &[9]), LogOp::Close), (StepOutcome::Already, false));
+    }
+
+    #[test]
+    fn a_follow_that_is_no_longer_active_gets_no_tag_and_can_lose_one() {
+        assert_eq!(judged(&mut state(&[], &[], &[8]), LogOp::Open), (StepOutcome::Skipped, false));
+        assert_eq!(judged(&mut state(&[9], &[], &[8]), LogOp::Close), (StepOutcome::Done, true));
+    }
+
+    /// Invariant 5: the plan was published and killed before its receipts, and another plan has taken its changes back.
+    #[test]
+    fn what_the_plan_has_changed_already_is_done_whatever_has_become_of_it_since() {
+        assert_eq!(judged(&mut state(&[], &[9], &[9]), LogOp::Open), (StepOutcome::Done, false));
+        assert_eq!(judged(&mut state(&[9], &[9], &[9]), LogOp::Close), (StepOutcome::Done, false));
+        assert_eq!(judged(&mut state(&[], &[9], &[8]), LogOp::Open), (StepOutcome::Done, false));
+    }
 }

@@ -30,14 +30,6 @@ pub enum ActivateError {
         /// All its problems.
         problems: Problems,
     },
-    /// Something a rule may say one day and not yet.
-    #[error("`{what}` does not work yet")]
-    NotYet {
-        /// What.
-        what: String,
-        /// What to write instead.
-        advice: String,
-    },
     /// The linter found steps that must not be.
     #[error("the plan is refused: {reason}")]
     Lint {
@@ -58,6 +50,9 @@ pub enum ActivateError {
         /// The limit, as a share.
         limit: String,
     },
+    /// Nobody is acting.
+    #[error("the name of who is acting is empty")]
+    NoActor,
     /// The author of a plan cannot approve it.
     #[error("`{actor}` made plan `{plan_id}` and so cannot approve it")]
     OwnPlan {
@@ -95,7 +90,7 @@ impl Diagnose for ActivateError {
             Self::Store(cause) => cause.kind(),
             Self::RuleFile { .. } => ErrorKind::NotFound,
             Self::Rule { .. } => ErrorKind::InvalidInput,
-            Self::NotYet { .. } => ErrorKind::Usage,
+            Self::NoActor => ErrorKind::Usage,
             Self::Lint { .. }
             | Self::SizeChange { .. }
             | Self::OwnPlan { .. }
@@ -111,9 +106,9 @@ impl Diagnose for ActivateError {
             Self::Store(cause) => cause.code(),
             Self::RuleFile { .. } => "RULE_FILE",
             Self::Rule { .. } => "RULE_INVALID",
-            Self::NotYet { .. } => "NOT_SUPPORTED_YET",
             Self::Lint { .. } => "PLAN_LINT",
             Self::SizeChange { .. } => "SIZE_CHANGE",
+            Self::NoActor => "ACTOR_EMPTY",
             Self::OwnPlan { .. } => "OWN_PLAN",
             Self::NotApproved { .. } => "NOT_APPROVED",
             Self::Altered { .. } => "PLAN_ALTERED",
@@ -125,18 +120,21 @@ impl Diagnose for ActivateError {
         match self {
             Self::Query(cause) => cause.hint(),
             Self::Store(cause) => cause.hint(),
-            Self::NotYet { advice, .. } | Self::Lint { advice, .. } => Some(advice.clone()),
+            Self::Lint { advice, .. } => Some(advice.clone()),
             Self::SizeChange { .. } => Some(
                 "look at the segment with `tagmill segment explain`; if the change is meant, raise the limit"
                     .to_owned(),
             ),
+            Self::NoActor => Some("`--as NAME` says who it is".to_owned()),
             Self::OwnPlan { plan_id, .. } => {
                 Some(format!("somebody else approves it: `tagmill plan approve {plan_id} --as NAME`"))
             }
             Self::NotApproved { plan_id, .. } => {
                 Some(format!("`tagmill plan show {plan_id}` tells how far it has come"))
             }
-            Self::Altered { .. } => Some("make the plan again; nothing was changed".to_owned()),
+            Self::Altered { plan_id } => Some(format!(
+                "nothing was changed; `tagmill plan reject {plan_id}`, and make another plan on a newer snapshot"
+            )),
             _ => None,
         }
     }

@@ -1,13 +1,17 @@
 //! Executing a plan: a walk over its steps that makes no choices, leaves a receipt for each, and can be taken up again.
 
 use async_trait::async_trait;
+use tagmill_query::{Access, Engine, Limits};
 use tagmill_schemas::documents::plan::{
-    PlanHeader, PlanIdentity, PlanKind, PlanState, PlanStep, Receipt, StepOutcome, content_hash, plan_id,
+    PlanHeader, PlanIdentity, PlanKind, PlanState, PlanStep, Receipt, StepOutcome, content_hash,
 };
 use tagmill_schemas::ids::{PlanId, SnapshotId};
-use tagmill_store::{ControlStore, StoredPlan, Warehouse};
+use tagmill_schemas::segment::AsOf;
+use tagmill_store::{ControlStore, StoreError, StoredPlan, Warehouse};
 
 use crate::error::ActivateError;
+use crate::lint::lint;
+use crate::plan::{actor_name, header_of, keep_plan};
 
 /// Where the steps of a plan take effect.
 ///
@@ -47,14 +51,15 @@ pub struct Execution {
 /// Executes an approved plan, or takes one up that was broken off. Executing an executed plan changes nothing.
 ///
 /// # Errors
-/// `ActivateError::NotApproved`, `ActivateError::Altered` where the steps are not those that were approved, and what the
-/// sink may fail with; after an error the plan can be executed again.
+/// `ActivateError::NoActor`, `ActivateError::NotApproved`, `ActivateError::Altered` where the steps are not those that
+/// were approved, and what the sink may fail with; after an error the plan can be executed again.
 pub async fn execute_plan(
     warehouse: &Warehouse,
     plan_id: &PlanId,
     actor: &str,
     sink: &dyn TagSink,
 ) -> Result<Execution, ActivateError> {
+    let actor = actor_name(actor)?;
     let control = warehouse.control()?;
     let plan = control.plan(plan_id)?;
     if matches!(plan.state, PlanState::Executed | PlanState::Undone) {
@@ -64,10 +69,7 @@ pub async fn execute_plan(
     if !matches!(plan.state, PlanState::Approved | PlanState::Executing) || !is_agreed {
         return Err(ActivateError::NotApproved { plan_id: plan_id.to_string(), state: plan.state.to_string() });
     }
-    let steps = control.steps(plan_id)?;
-    if content_hash(&plan.header.identity(), steps.iter()) != plan.header.content_hash {
-        return Err(ActivateError::Altered { plan_id: plan_id.to_string() });
-    }
+    let steps = approved_steps(&control, &plan.header)?;
     control.move_plan(plan_id, PlanState::Executing, actor, warehouse.clock().now())?;
     let has_receipt: std::collections::HashSet<i64> =
         control.receipts(plan_id)?.iter().map(|receipt| receipt.step_no).collect();
@@ -86,16 +88,29 @@ pub async fn execute_plan(
         })
         .collect();
     control.add_receipts(&receipts)?;
-    control.move_plan(plan_id, PlanState::Executed, actor, at)?;
+    // Before the plan itself is executed for good, so that whoever takes up a broken-off undo comes by here again.
     mark_undone(&control, &plan.header, actor, at)?;
+    control.move_plan(plan_id, PlanState::Executed, actor, at)?;
     summary(&control, plan_id, outcome.snapshot_id)
+}
+
+/// The kept steps, where they are those that were approved. A file that cannot be read as steps any more is not.
+fn approved_steps(control: &ControlStore, header: &PlanHeader) -> Result<Vec<PlanStep>, ActivateError> {
+    let altered = || ActivateError::Altered { plan_id: header.plan_id.to_string() };
+    let steps = match control.steps(&header.plan_id) {
+        Err(StoreError::Parquet { .. } | StoreError::Damaged { .. }) => return Err(altered()),
+        steps => steps?,
+    };
+    if content_hash(&header.identity(), steps.iter()) == header.content_hash { Ok(steps) } else { Err(altered()) }
 }
 
 /// Makes the plan that takes an executed plan back: the steps that were done, the other way round.
 ///
 /// # Errors
-/// `ActivateError::NotApproved` where the plan has not been executed.
+/// `ActivateError::NoActor`; `ActivateError::Lint` where the plan has not been executed, where taking it back would do
+/// to a tag what no plan may, and where the same undo was rejected before.
 pub async fn undo_plan(warehouse: &Warehouse, undone: &PlanId, author: &str) -> Result<PlanHeader, ActivateError> {
+    let author = actor_name(author)?;
     let control = warehouse.control()?;
     let plan = control.plan(undone)?;
     if plan.state != PlanState::Executed {
@@ -104,54 +119,43 @@ pub async fn undo_plan(warehouse: &Warehouse, undone: &PlanId, author: &str) -> 
             advice: format!("`tagmill plan show {undone}` tells how far it has come"),
         });
     }
+    let steps = steps_back(&control, undone)?;
+    let view = Engine::new(warehouse.clone(), Limits::default())?.view(AsOf::Latest, Access::Full).await?;
+    lint(&view, &steps).await?;
+    let identity = PlanIdentity {
+        kind: PlanKind::Undo,
+        source: &plan.header.source,
+        author,
+        snapshot_id: view.ledger_row().snapshot_id,
+        // What is taken back is identified by its content.
+        definition_hash: &plan.header.content_hash,
+    };
+    let title = format!("take back {undone}: {}", plan.header.title);
+    let header = header_of(&identity, title, &steps, warehouse.clock().now());
+    keep_plan(&control, &header, &steps)?;
+    Ok(header)
+}
+
+/// The steps that a plan has done, the other way round.
+fn steps_back(control: &ControlStore, undone: &PlanId) -> Result<Vec<PlanStep>, ActivateError> {
     let done: std::collections::HashSet<i64> = control
         .receipts(undone)?
         .iter()
         .filter(|receipt| receipt.outcome == StepOutcome::Done)
         .map(|receipt| receipt.step_no)
         .collect();
-    let steps: Vec<PlanStep> = control
-        .steps(undone)?
-        .into_iter()
-        .filter(|step| done.contains(&step.step_no))
-        .zip(1..)
-        .map(|(step, step_no)| PlanStep {
-            step_no,
-            add: step.remove,
-            remove: step.add,
-            evidence: format!("takes back step {} of {undone}", step.step_no),
-            ..step
-        })
-        .collect();
-    let head = warehouse.ledger().await?.last().map_or(plan.header.snapshot_id, |row| row.snapshot_id);
-    let identity = PlanIdentity {
-        kind: PlanKind::Undo,
-        source: &plan.header.source,
-        author,
-        snapshot_id: head,
-        // What is taken back is identified by its content.
-        definition_hash: &plan.header.content_hash,
+    let back = |(step, step_no): (PlanStep, i64)| PlanStep {
+        step_no,
+        add: step.remove,
+        remove: step.add,
+        evidence: format!("takes back step {} of {undone}", step.step_no),
+        ..step
     };
-    let content = content_hash(&identity, steps.iter());
-    let header = PlanHeader {
-        plan_id: plan_id(&content),
-        kind: PlanKind::Undo,
-        title: format!("take back {undone}: {}", plan.header.title),
-        source: plan.header.source.clone(),
-        author: author.to_owned(),
-        created_at: warehouse.clock().now(),
-        snapshot_id: head,
-        definition_hash: plan.header.content_hash.clone(),
-        step_count: steps.len() as u64,
-        add_count: steps.iter().map(|step| step.add.len() as u64).sum(),
-        remove_count: steps.iter().map(|step| step.remove.len() as u64).sum(),
-        content_hash: content,
-    };
-    control.save_plan(&header, &steps)?;
-    Ok(header)
+    let steps = control.steps(undone)?.into_iter().filter(|step| done.contains(&step.step_no));
+    Ok(steps.zip(1..).map(back).collect())
 }
 
-/// An executed undo plan moves what it took back on to `undone`.
+/// An undo plan whose steps are done moves what it took back on to `undone`.
 fn mark_undone(
     control: &ControlStore,
     header: &PlanHeader,

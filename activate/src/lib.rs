@@ -4,6 +4,7 @@ mod cells;
 mod computed;
 mod error;
 mod execute;
+mod lint;
 mod plan;
 mod rule;
 pub mod stale;

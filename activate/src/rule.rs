@@ -1,20 +1,20 @@
 //! Running a rule: who should hold its tag, who does, and the plan that makes the one the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use tagmill_query::export::{MemberRows, RowPer};
-use tagmill_query::{Access, Definitions, Engine, LoadedSegment, Rows, View};
-use tagmill_schemas::documents::plan::{
-    PlanHeader, PlanIdentity, PlanKind, PlanState, PlanStep, content_hash, plan_id,
-};
+use tagmill_query::{Access, Definitions, Engine, Evaluation, LoadedSegment, Rows, View};
+use tagmill_schemas::documents::plan::{PlanHeader, PlanIdentity, PlanKind, PlanStep};
 use tagmill_schemas::documents::rule::{OnExit, OnFollows, Rule, parse_rule, rule_hash};
 use tagmill_schemas::ids::{CustomerKey, CustomerNo, FollowNo, StaffId, TagId};
-use tagmill_schemas::segment::TagRef;
-use tagmill_store::StoredPlan;
+use tagmill_schemas::segment::{AsOf, TagRef};
+use tagmill_schemas::yaml::Problem;
 
-use crate::cells::{dense, flag, text};
+use crate::cells::{dense, text};
 use crate::error::ActivateError;
+use crate::lint::lint;
+use crate::plan::{actor_name, header_of, keep_plan};
 
 /// Steps shown of a plan where its rule does not say how many.
 const SAMPLE: usize = 20;
@@ -46,6 +46,9 @@ pub struct RulePlan {
     pub header: PlanHeader,
     /// Customers in the rule's segment.
     pub members: u64,
+    /// Of these, the ones that get no step from `on: matched` because the condition holds on none of their active
+    /// follows; none where the rule says otherwise which follows it tags.
+    pub unmatched_members: u64,
     /// Follows (or customers) that get the tag.
     pub entering: u64,
     /// Follows (or customers) that lose it.
@@ -58,6 +61,8 @@ pub struct RulePlan {
 
 /// Who holds or should hold a tag: a customer, on one of its follows or by itself.
 type Holder = (CustomerNo, Option<FollowNo>);
+/// Holders in their order, with what a step needs to say of them.
+type Holders = BTreeMap<Holder, Named>;
 
 /// What a step needs to say of a holder.
 #[derive(Debug, Clone)]
@@ -66,7 +71,7 @@ struct Named {
     staff_id: Option<StaffId>,
 }
 
-/// Loads a rule by name or file.
+/// Loads a rule by name or file. The segments it refers to are looked for beside it, then in the folders.
 ///
 /// # Errors
 /// `ActivateError::RuleFile`, `ActivateError::Rule` with every problem, and what its references may fail with.
@@ -75,81 +80,108 @@ pub fn load_rule(definitions: &Definitions, name_or_file: &str) -> Result<Loaded
     let shown = file.display().to_string();
     let text =
         std::fs::read_to_string(&file).map_err(|source| ActivateError::RuleFile { path: shown.clone(), source })?;
-    let rule = parse_rule(&text).map_err(|problems| ActivateError::Rule { rule: shown, problems })?;
+    let rule = parse_rule(&text).map_err(|problems| ActivateError::Rule { rule: shown.clone(), problems })?;
     let key = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside = Definitions::new(file.parent().map(std::path::Path::to_path_buf));
-    let segment = beside.from_segment(&key, rule.when.clone())?;
+    let segment = definitions.beside(&file).from_segment(&key, rule.when.clone())?;
+    if rule.on == OnFollows::Matched && !segment.holds_on_follows() {
+        let message = "no condition of this rule holds on a follow, so none would be tagged";
+        let problem = Problem::new(None, "/on", "NO_FOLLOW_CONDITION", message).with_hint(
+            "`matched` needs a `tag:` or `same_follower:` outside `not`; `owner`, `all_active` and `customer` do not",
+        );
+        return Err(ActivateError::Rule { rule: shown, problems: problem.into() });
+    }
+    if rule.when.as_of != AsOf::Latest {
+        let message = "a rule asks of the newest snapshot, because that is the one its plan changes";
+        let problem = Problem::new(None, "/when/as_of", "AS_OF_FIXED", message).with_hint("write `as_of: latest`");
+        return Err(ActivateError::Rule { rule: shown, problems: problem.into() });
+    }
     let hashes = segment.references.iter().map(|(name, loaded)| (name.clone(), loaded.hash.clone())).collect();
     let hash = rule_hash(&rule, &hashes);
     Ok(LoadedRule { key, rule, segment, hash })
 }
 
-/// Makes a rule's plan on the snapshot its document means, and keeps it as pending where it has steps.
+/// Makes a rule's plan on the newest snapshot, and keeps it as pending where it has steps.
 ///
 /// The same rule on the same snapshot by the same author is the same plan.
 ///
 /// # Errors
-/// `ActivateError::Lint` and `ActivateError::SizeChange` where the plan must not be, and what the question may fail with.
+/// `ActivateError::NoActor` for an empty name, `ActivateError::Lint` and `ActivateError::SizeChange` where the plan
+/// must not be, and what the question may fail with.
 pub async fn run_rule(engine: &Engine, rule: &LoadedRule, author: &str) -> Result<RulePlan, ActivateError> {
-    let view = engine.view(rule.segment.segment.as_of, Access::Full).await?;
+    let author = actor_name(author)?;
+    let view = engine.view(AsOf::Latest, Access::Full).await?;
     let tag = view.resolve_tag(&rule.rule.tag).await?;
-    let flags = tag_flags(&view, &tag).await?;
-    let evaluation = view.evaluate(&rule.segment).await?;
-    let members = view.members(&evaluation, &member_rows(rule)?).await?;
-    let wanted = named_holders(members, rule.rule.on != OnFollows::Customer, true).await?;
+    let evaluation = match rule.rule.on {
+        OnFollows::Matched => view.evaluate_follows(&rule.segment).await?,
+        _ => view.evaluate(&rule.segment).await?,
+    };
+    let members = evaluation.count().count;
+    let wanted = wanted_holders(&view, rule, &evaluation).await?;
     let held = held_by(&view, &rule.source(), &tag).await?;
-    let as_of = view.as_of().with_timezone(&view.zone().0).format("%Y-%m-%d %H:%M");
-    let mut steps = Vec::new();
-    let mut unchanged = 0;
-    for (holder, named) in &wanted {
-        if held.contains_key(holder) {
-            unchanged += 1;
-        } else {
-            steps.push(step(
-                *holder,
-                named,
-                (vec![tag.clone()], Vec::new()),
-                format!("in `{}` as of {as_of}", rule.key),
-            ));
-        }
+    let Changes { mut steps, entering, leaving, unchanged } = changes(&view, rule, &tag, &wanted, &held);
+    lint(&view, &steps).await?;
+    guard_size(rule, held.len() as u64, entering + leaving)?;
+    let header = rule_header(&view, rule, author, &steps);
+    if !steps.is_empty() {
+        keep_plan(&engine.warehouse().control()?, &header, &steps)?;
     }
+    let sample = rule.rule.review.as_ref().map_or(SAMPLE, |review| review.sample as usize);
+    steps.truncate(sample);
+    let unmatched_members = if rule.rule.on == OnFollows::Matched { members - customers_in(&wanted) } else { 0 };
+    Ok(RulePlan { header, members, unmatched_members, entering, leaving, unchanged, sample: steps })
+}
+
+/// Who should hold the rule's tag.
+async fn wanted_holders(view: &View, rule: &LoadedRule, evaluation: &Evaluation) -> Result<Holders, ActivateError> {
+    let members = view.members(evaluation, &member_rows(rule)).await?;
+    let mut wanted = named_holders(members, rule.rule.on != OnFollows::Customer, true).await?;
+    if rule.rule.on == OnFollows::Matched {
+        wanted.retain(|(_, follow), _| follow.is_some_and(|follow| evaluation.matches(follow)));
+    }
+    Ok(wanted)
+}
+
+fn customers_in(holders: &Holders) -> u64 {
+    holders.keys().map(|(customer_no, _)| customer_no).collect::<BTreeSet<_>>().len() as u64
+}
+
+/// What makes those who hold the tag those who should.
+struct Changes {
+    /// One step for each change, by customer and follow, numbered from 1.
+    steps: Vec<PlanStep>,
+    entering: u64,
+    leaving: u64,
+    unchanged: u64,
+}
+
+fn changes(view: &View, rule: &LoadedRule, tag: &TagId, wanted: &Holders, held: &Holders) -> Changes {
+    let as_of = view.as_of().with_timezone(&view.zone().0).format("%Y-%m-%d %H:%M");
+    let evidence = format!("in `{}` as of {as_of}", rule.key);
+    let missing = wanted.iter().filter(|(holder, _)| !held.contains_key(holder));
+    let mut steps: Vec<PlanStep> = missing
+        .map(|(holder, named)| step(*holder, named, (vec![tag.clone()], Vec::new()), evidence.clone()))
+        .collect();
     let entering = steps.len() as u64;
     if rule.rule.on_exit == OnExit::Retract {
-        for (holder, named) in held.iter().filter(|(holder, _)| !wanted.contains_key(holder)) {
-            let evidence = format!("no longer in `{}` as of {as_of}", rule.key);
-            steps.push(step(*holder, named, (Vec::new(), vec![tag.clone()]), evidence));
-        }
+        let evidence = format!("no longer {evidence}");
+        let gone = held.iter().filter(|(holder, _)| !wanted.contains_key(holder));
+        steps.extend(
+            gone.map(|(holder, named)| step(*holder, named, (Vec::new(), vec![tag.clone()]), evidence.clone())),
+        );
     }
     let leaving = steps.len() as u64 - entering;
     steps.sort_by_key(|step| (step.customer_no, step.follow_no));
     for (place, step) in steps.iter_mut().enumerate() {
         step.step_no = place as i64 + 1;
     }
-    lint(rule, &flags, leaving)?;
-    guard_size(rule, held.len() as u64, entering + leaving)?;
-    let header = header_of(engine, &view, rule, author, &steps);
-    if !steps.is_empty() {
-        let control = engine.warehouse().control()?;
-        control.save_plan(&header, &steps)?;
-        refuse_rejected(&control.plan(&header.plan_id)?)?;
-    }
-    let sample = rule.rule.review.as_ref().map_or(SAMPLE, |review| review.sample as usize);
-    steps.truncate(sample);
-    Ok(RulePlan { header, members: evaluation.count().count, entering, leaving, unchanged, sample: steps })
+    Changes { steps, entering, leaving, unchanged: wanted.len() as u64 - entering }
 }
 
-/// The same rule on the same snapshot is the same plan, and what was turned down once stays so.
-fn refuse_rejected(plan: &StoredPlan) -> Result<(), ActivateError> {
-    if plan.state != PlanState::Rejected {
-        return Ok(());
-    }
-    Err(ActivateError::Lint {
-        reason: format!("the same plan, `{}`, was rejected before", plan.header.plan_id),
-        advice: "change the rule, or run it on a newer snapshot".to_owned(),
-    })
-}
-
-fn header_of(engine: &Engine, view: &View, rule: &LoadedRule, author: &str, steps: &[PlanStep]) -> PlanHeader {
+fn rule_header(view: &View, rule: &LoadedRule, author: &str, steps: &[PlanStep]) -> PlanHeader {
+    let tag = match &rule.rule.tag {
+        TagRef::Name(name) => name.clone(),
+        TagRef::Id(id) => id.to_string(),
+    };
     let source = rule.source();
     let identity = PlanIdentity {
         kind: PlanKind::Rule,
@@ -158,25 +190,7 @@ fn header_of(engine: &Engine, view: &View, rule: &LoadedRule, author: &str, step
         snapshot_id: view.ledger_row().snapshot_id,
         definition_hash: &rule.hash,
     };
-    let content = content_hash(&identity, steps.iter());
-    let tag = match &rule.rule.tag {
-        TagRef::Name(name) => name.clone(),
-        TagRef::Id(id) => id.to_string(),
-    };
-    PlanHeader {
-        plan_id: plan_id(&content),
-        kind: PlanKind::Rule,
-        title: format!("{} → {tag}", rule.key),
-        author: author.to_owned(),
-        created_at: engine.warehouse().clock().now(),
-        snapshot_id: view.ledger_row().snapshot_id,
-        definition_hash: rule.hash.clone(),
-        step_count: steps.len() as u64,
-        add_count: steps.iter().map(|step| step.add.len() as u64).sum(),
-        remove_count: steps.iter().map(|step| step.remove.len() as u64).sum(),
-        content_hash: content,
-        source,
-    }
+    header_of(&identity, format!("{} → {tag}", rule.key), steps, view.engine().warehouse().clock().now())
 }
 
 fn step(holder: Holder, named: &Named, (add, remove): (Vec<TagId>, Vec<TagId>), evidence: String) -> PlanStep {
@@ -193,28 +207,18 @@ fn step(holder: Holder, named: &Named, (add, remove): (Vec<TagId>, Vec<TagId>), 
 }
 
 /// The rows of the segment's members that the rule's `on:` needs.
-fn member_rows(rule: &LoadedRule) -> Result<MemberRows, ActivateError> {
+fn member_rows(rule: &LoadedRule) -> MemberRows {
     let customer = ["customer_no", "id_space", "customer_id"];
     let follow = ["customer_no", "id_space", "customer_id", "follow_no", "staff_id", "status"];
-    Ok(match rule.rule.on {
+    match rule.rule.on {
         OnFollows::Customer => MemberRows::of(&customer),
         OnFollows::Owner => MemberRows::of(&follow),
-        OnFollows::AllActive => MemberRows { row_per: RowPer::Follow, ..MemberRows::of(&follow) },
-        OnFollows::Matched => {
-            return Err(ActivateError::NotYet {
-                what: "on: matched".to_owned(),
-                advice: "take `owner`, `all_active` or `customer`".to_owned(),
-            });
-        }
-    })
+        OnFollows::AllActive | OnFollows::Matched => MemberRows { row_per: RowPer::Follow, ..MemberRows::of(&follow) },
+    }
 }
 
 /// Reads holders from rows; with `only_active`, follows that are not active or half are left out.
-async fn named_holders(
-    mut rows: Rows,
-    has_follow: bool,
-    only_active: bool,
-) -> Result<BTreeMap<Holder, Named>, ActivateError> {
+async fn named_holders(mut rows: Rows, has_follow: bool, only_active: bool) -> Result<Holders, ActivateError> {
     let mut holders = BTreeMap::new();
     while let Some(batch) = rows.next().await {
         let batch = batch?;
@@ -241,65 +245,27 @@ async fn named_holders(
 }
 
 /// Who holds a tag by a source now.
-async fn held_by(view: &View, source: &str, tag: &TagId) -> Result<BTreeMap<Holder, Named>, ActivateError> {
+async fn held_by(view: &View, source: &str, tag: &TagId) -> Result<Holders, ActivateError> {
     let quoted = |text: &str| text.replace('\'', "''");
     let sql = format!(
         "SELECT held.customer_no, customer.id_space, customer.customer_id, held.follow_no, follow.staff_id \
-         FROM (SELECT customer_no, follow_no FROM assignment_log WHERE source = '{}' AND tag_id = '{}' \
-               GROUP BY customer_no, follow_no HAVING sum(CASE op WHEN 'open' THEN 1 WHEN 'close' THEN -1 ELSE 0 END) > 0) AS held \
+         FROM held_assignment AS held \
          JOIN customer ON customer.customer_no = held.customer_no \
-         LEFT JOIN follow ON follow.follow_no = held.follow_no",
+         LEFT JOIN follow ON follow.follow_no = held.follow_no \
+         WHERE held.source = '{}' AND held.tag_id = '{}'",
         quoted(source),
         quoted(tag.as_str())
     );
     named_holders(view.sql(&sql).await?, true, false).await
 }
 
-/// What a tag's row says of what may be done with it.
-struct TagFlags {
-    name: String,
-    may_mark: bool,
-    is_protected: bool,
-}
-
-async fn tag_flags(view: &View, tag: &TagId) -> Result<TagFlags, ActivateError> {
-    let sql = format!(
-        "SELECT group_name || '/' || tag_name AS name, may_mark, is_protected FROM tag WHERE tag_id = '{}' \
-         ORDER BY valid_from DESC LIMIT 1",
-        tag.as_str().replace('\'', "''")
-    );
-    let batches = view.sql(&sql).await?.collect().await?;
-    let missing = || ActivateError::Internal { reason: format!("tag `{tag}` has no row") };
-    let batch = batches.first().ok_or_else(missing)?;
-    Ok(TagFlags {
-        name: text(batch, "name", 0)?.unwrap_or_default(),
-        may_mark: flag(batch, "may_mark", 0)?.unwrap_or(true),
-        is_protected: flag(batch, "is_protected", 0)?.unwrap_or(false),
-    })
-}
-
-/// Steps that must not be, whatever the segment says.
-fn lint(rule: &LoadedRule, flags: &TagFlags, leaving: u64) -> Result<(), ActivateError> {
-    if !flags.may_mark {
-        return Err(ActivateError::Lint {
-            reason: format!("`{}` may not be marked by us", flags.name),
-            advice: format!("give the rule `{}` a tag of its own", rule.key),
-        });
-    }
-    if flags.is_protected && leaving > 0 {
-        return Err(ActivateError::Lint {
-            reason: format!("`{}` is protected, and {leaving} steps would remove it", flags.name),
-            advice: "write `on_exit: sticky`, or give the rule another tag".to_owned(),
-        });
-    }
-    Ok(())
-}
-
 /// A rule's first run may give its tag to as many as it wants; later ones change at most the share that it allows.
 fn guard_size(rule: &LoadedRule, held: u64, changes: u64) -> Result<(), ActivateError> {
     let limit = rule.rule.review.as_ref().and_then(|review| review.max_size_change);
     let Some(limit) = limit.filter(|_| held > 0) else { return Ok(()) };
-    if Decimal::from(changes) > limit * Decimal::from(held) {
+    // A limit that is too large to be multiplied out limits nothing.
+    let allowed = limit.checked_mul(Decimal::from(held));
+    if allowed.is_some_and(|allowed| Decimal::from(changes) > allowed) {
         return Err(ActivateError::SizeChange { changes, held, limit: limit.to_string() });
     }
     Ok(())

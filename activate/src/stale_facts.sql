@@ -10,7 +10,9 @@ SELECT
     tag.is_protected,
     tag.class,
     coalesce(held.holders, 0) AS holders,
+    coalesce(held.all_holders - held.holders, 0) AS former_holders,
     coalesce(held.holding_follows, 0) AS holding_follows,
+    held.held_by_rule,
     held.last_given_certain,
     held.last_given_possible
 FROM (
@@ -22,23 +24,28 @@ FROM (
 ) AS tag
 LEFT JOIN (
     SELECT
-        open.tag_id,
-        count(DISTINCT open.customer_no) AS holders,
-        count(DISTINCT open.follow_no) AS holding_follows,
-        max(open.given_by) AS last_given_certain,
-        max(open.given_after) AS last_given_possible
+        tag_id,
+        count(DISTINCT customer_no) AS all_holders,
+        count(DISTINCT customer_no) FILTER (WHERE is_current) AS holders,
+        count(DISTINCT follow_no) FILTER (WHERE is_current) AS holding_follows,
+        min(CASE WHEN is_current AND source LIKE 'rule:%' THEN source END) AS held_by_rule,
+        max(given_by) FILTER (WHERE is_current) AS last_given_certain,
+        max(given_after) FILTER (WHERE is_current) AS last_given_possible
     FROM (
+        -- A follow that has left or ended keeps its last tags, and is followed no more; a customer's own tags stay its
+        -- own.
         SELECT
-            log.tag_id,
-            log.customer_no,
-            log.follow_no,
-            max(coalesce(log.assigned_at, log.seen_by)) AS given_by,
-            max(coalesce(log.assigned_at, log.seen_after)) AS given_after
-        FROM assignment_log AS log
-        GROUP BY log.tag_id, log.customer_no, log.follow_no, log.source
-        HAVING sum(CASE log.op WHEN 'open' THEN 1 WHEN 'close' THEN -1 ELSE 0 END) > 0
-    ) AS open
-    GROUP BY open.tag_id
+            held_assignment.tag_id,
+            held_assignment.customer_no,
+            held_assignment.follow_no,
+            held_assignment.source,
+            held_assignment.given_by,
+            held_assignment.given_after,
+            held_assignment.follow_no IS NULL OR coalesce(follow.status IN ('active', 'half'), false) AS is_current
+        FROM held_assignment
+        LEFT JOIN follow ON follow.follow_no = held_assignment.follow_no
+    ) AS holding
+    GROUP BY tag_id
 ) AS held ON held.tag_id = tag.tag_id
 WHERE tag.place = 1
 ORDER BY tag.group_name, tag.tag_name, tag.tag_id

@@ -1,22 +1,15 @@
 //! Which state of the warehouse a request asks about.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use tagmill_schemas::clock::BusinessZone;
-use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::segment::AsOf;
+use tagmill_schemas::segment::parse::WrittenAsOf;
 
 use crate::error::ApiError;
 
 /// Reads `latest`, a snapshot id, or a time: RFC 3339 with its offset, or a local time or day of the business zone.
 pub(crate) fn parse_as_of(text: &str, zone: BusinessZone) -> Result<AsOf, ApiError> {
-    if text == "latest" {
-        return Ok(AsOf::Latest);
-    }
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let snapshot = || is_number.then(|| text.parse::<i64>().ok()).flatten().map(|id| AsOf::Snapshot(SnapshotId(id)));
-    let instant = || DateTime::parse_from_rfc3339(text).ok().map(|time| AsOf::Time(time.with_timezone(&Utc)));
-    let local = || local_time(text).map(|time| AsOf::Time(zone.instant_of(time)));
-    snapshot().or_else(instant).or_else(local).ok_or_else(|| ApiError::AsOfUnknown { text: text.to_owned() })
+    let written = WrittenAsOf::parse(text).ok_or_else(|| ApiError::AsOfUnknown { text: text.to_owned() })?;
+    Ok(written.resolve(zone))
 }
 
 /// Joins what a definition says with what the request says: the request fills `latest`, and may not move a fixed one.
@@ -28,14 +21,10 @@ pub(crate) fn join_as_of(written: AsOf, asked: Option<AsOf>) -> Result<AsOf, Api
     }
 }
 
-fn local_time(text: &str) -> Option<NaiveDateTime> {
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
-    let formats = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
-    formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()).or_else(day)
-}
-
 #[cfg(test)]
 mod tests {
+    use tagmill_schemas::ids::SnapshotId;
+
     use super::*;
 
     #[test]

@@ -43,6 +43,9 @@ pub enum ApiError {
         /// What the request named.
         origin: String,
     },
+    /// A browser says that another site's page began the request.
+    #[error("requests that pages of other sites begin are refused")]
+    ForeignSite,
     /// A parameter of the query string is unknown or has no value of its type.
     #[error("the query string does not fit: {reason}")]
     QueryString {
@@ -97,6 +100,12 @@ pub enum ApiError {
         cursor: i64,
         /// The snapshot that `as_of` means.
         found: i64,
+    },
+    /// The cursor was given for a list of another definition than the segment has now.
+    #[error("the cursor belongs to another definition than the one that `{segment}` has now")]
+    CursorEdited {
+        /// The segment.
+        segment: String,
     },
     /// The text names no state of the warehouse.
     #[error("`{text}` is neither `latest`, nor a snapshot, nor a time")]
@@ -170,7 +179,8 @@ impl From<StoreError> for ApiError {
 impl Diagnose for ApiError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotLoopback { .. } | Self::ForeignHost { .. } | Self::ForeignOrigin { .. } => ErrorKind::Refused,
+            Self::NotLoopback { .. } | Self::ForeignHost { .. } => ErrorKind::Refused,
+            Self::ForeignOrigin { .. } | Self::ForeignSite => ErrorKind::Refused,
             Self::Listen { .. } | Self::Serve { .. } => ErrorKind::Unavailable,
             Self::QueryString { .. }
             | Self::PathValue { .. }
@@ -183,7 +193,7 @@ impl Diagnose for ApiError {
             | Self::AsOfFixed
             | Self::SegmentOrDefinition => ErrorKind::Usage,
             Self::BodyShape { .. } => ErrorKind::InvalidInput,
-            Self::CursorMoved { .. } => ErrorKind::Conflict,
+            Self::CursorMoved { .. } | Self::CursorEdited { .. } => ErrorKind::Conflict,
             Self::SegmentUnknown { .. } | Self::SnapshotUnknown { .. } => ErrorKind::NotFound,
             Self::Cells { .. } | Self::Csv { .. } | Self::MembersUnnumbered | Self::Worker { .. } => {
                 ErrorKind::Internal
@@ -200,6 +210,7 @@ impl Diagnose for ApiError {
             Self::Serve { .. } => "SERVE",
             Self::ForeignHost { .. } => "FOREIGN_HOST",
             Self::ForeignOrigin { .. } => "FOREIGN_ORIGIN",
+            Self::ForeignSite => "FOREIGN_SITE",
             Self::QueryString { .. } => "QUERY_STRING_INVALID",
             Self::PathValue { .. } => "PATH_INVALID",
             Self::BodyType => "BODY_NOT_JSON",
@@ -208,7 +219,7 @@ impl Diagnose for ApiError {
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::LimitRange { .. } => "LIMIT_OUT_OF_RANGE",
             Self::CursorUnknown { .. } => "CURSOR_INVALID",
-            Self::CursorMoved { .. } => "CURSOR_MOVED",
+            Self::CursorMoved { .. } | Self::CursorEdited { .. } => "CURSOR_MOVED",
             Self::AsOfUnknown { .. } => "AS_OF_INVALID",
             Self::AsOfFixed => "AS_OF_FIXED",
             Self::SegmentOrDefinition => "SEGMENT_OR_DEFINITION",
@@ -226,9 +237,10 @@ impl Diagnose for ApiError {
             Self::Listen { .. } => "another program may use the port; `--listen 127.0.0.1:0` takes any free one",
             Self::ForeignHost { .. } => "call it as `localhost`, `127.0.0.1` or `[::1]`",
             Self::ForeignOrigin { .. } => "only pages served from this machine may call it",
+            Self::ForeignSite => "open the address by itself, or ask with a program such as curl",
             Self::BodyType => "send the header `content-type: application/json`",
             Self::CursorUnknown { .. } => "take `next_cursor` of the page before as it is",
-            Self::CursorMoved { .. } => "begin again without a cursor",
+            Self::CursorMoved { .. } | Self::CursorEdited { .. } => "begin again without a cursor",
             Self::AsOfUnknown { .. } => {
                 "write `latest`, a snapshot id such as `12`, or a time such as `2026-11-12T02:00:00Z`; in a query \
                  string, `+` is written as `%2B`"
@@ -250,7 +262,7 @@ impl Diagnose for ApiError {
     fn is_retryable(&self) -> bool {
         match self {
             // The same cursor never fits again.
-            Self::CursorMoved { .. } => false,
+            Self::CursorMoved { .. } | Self::CursorEdited { .. } => false,
             Self::Query(error) => error.is_retryable(),
             Self::Store(error) => error.is_retryable(),
             _ => self.kind().is_retryable(),

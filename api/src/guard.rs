@@ -1,9 +1,11 @@
 //! Lets only this machine's own programs and pages in.
 //!
 //! The server listens on the loopback interface and asks nobody who they are, so a web page is the one stranger that
-//! could reach it: the user's browser runs on this machine. Two headers that a page cannot forge keep it out. `Host`
+//! could reach it: the user's browser runs on this machine. Three headers that a page cannot forge keep it out. `Host`
 //! must name the loopback interface, or else a name of the page's own could be pointed at it (DNS rebinding);
-//! `Origin`, where the browser sends one, must be a page served from this machine.
+//! `Origin`, where the browser sends one, must be a page served from this machine. An image or a link sends none, and
+//! although its page reads no answer, it would start the work: `Sec-Fetch-Site`, where the browser sends it, must say
+//! that the request comes from the server's own pages or from the user.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -15,10 +17,15 @@ use axum::response::Response;
 
 use crate::error::ApiError;
 
-/// Passes a request on if its `Host` is loopback and its `Origin`, if any, is a loopback page; refuses it otherwise.
+/// The header in which a browser says whose page began a request (W3C, Fetch Metadata Request Headers).
+const SITE: &str = "sec-fetch-site";
+
+/// Passes a request on if its `Host` is loopback, its `Origin`, if any, is a loopback page, and no page of another site
+/// began it; refuses it otherwise.
 pub(crate) async fn refuse_strangers(request: Request, next: Next) -> Result<Response, ApiError> {
     check_host(&request)?;
     check_origin(request.headers())?;
+    check_site(request.headers())?;
     Ok(next.run(request).await)
 }
 
@@ -43,6 +50,12 @@ fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Another port of this machine is another origin of the same site, and refused like any other.
+fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
+    let is_ours = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    if headers.get_all(SITE).iter().all(is_ours) { Ok(()) } else { Err(ApiError::ForeignSite) }
 }
 
 /// Tells whether `scheme://authority` is a page served from this machine. The `null` of sandboxed pages is none.
@@ -111,6 +124,24 @@ mod tests {
         }
         for origin in ["null", "https://example.com", "file://localhost", "http://localhost/page", "localhost"] {
             assert!(!is_loopback_origin(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn no_page_of_another_site_may_begin_a_request() {
+        let asking = |sites: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for &site in sites {
+                headers.append(SITE, HeaderValue::from_static(site));
+            }
+            check_site(&headers).is_ok()
+        };
+        assert!(asking(&[]), "a program that is no browser");
+        assert!(asking(&["none"]), "an address typed by the user");
+        assert!(asking(&["same-origin"]));
+        let strangers: [&[&'static str]; 4] = [&["cross-site"], &["same-site"], &["none", "cross-site"], &[""]];
+        for sites in strangers {
+            assert!(!asking(sites), "{sites:?}");
         }
     }
 

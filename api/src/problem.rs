@@ -6,6 +6,8 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use axum::Json;
 use axum::extract::Request;
@@ -13,7 +15,9 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tagmill_query::QueryError;
 use tagmill_schemas::error::{Diagnose, ErrorKind};
+use tagmill_store::StoreError;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
@@ -116,13 +120,58 @@ fn status_of(error: &ApiError) -> StatusCode {
 
 /// What a client may read of an error. A fault of ours, or of what we stand on, is told in the log and nowhere else.
 fn outside_text(error: &ApiError) -> String {
-    let told = match error.kind() {
-        ErrorKind::Internal => "something went wrong inside the server, which has logged it",
-        ErrorKind::Unavailable => "the warehouse could not be read just now; the server has logged why",
-        _ => return error.to_string(),
+    let told = match (error.kind(), error) {
+        (ErrorKind::Internal, _) => "something went wrong inside the server, which has logged it".to_owned(),
+        (ErrorKind::Unavailable, ApiError::Query(error)) => unavailable_text(error),
+        (ErrorKind::Unavailable, _) => NOT_READ.to_owned(),
+        _ => return without_places(error),
     };
     tracing::error!(code = error.code(), cause = %chain(error), "a request failed");
-    told.to_owned()
+    told
+}
+
+/// What is told of a warehouse that cannot be read.
+const NOT_READ: &str = "the warehouse could not be read just now; the server has logged why";
+
+fn unavailable_text(error: &QueryError) -> String {
+    match error {
+        QueryError::DefinitionFile { path, .. } => {
+            format!("the definition `{}` could not be read; the server has logged why", name_of(path))
+        }
+        _ => NOT_READ.to_owned(),
+    }
+}
+
+/// The words of an error without places of this machine: where its folders are is no business of a client.
+fn without_places(error: &ApiError) -> String {
+    match error {
+        ApiError::Query(error) => match &**error {
+            QueryError::NoDefinition { name, .. } => format!("there is no segment `{name}`"),
+            QueryError::Document { document, problems } => {
+                format!("`{}` is not a valid document\n{problems}", name_of(document))
+            }
+            QueryError::Store(error) => store_text(error),
+            other => other.to_string(),
+        },
+        ApiError::Store(error) => store_text(error),
+        other => other.to_string(),
+    }
+}
+
+/// The words for what the store says no to. It names its place in most of them, so that only what is listed passes.
+fn store_text(error: &StoreError) -> String {
+    match error {
+        StoreError::NoSnapshot { .. } => error.to_string(),
+        StoreError::Empty { .. } => "the warehouse holds no snapshot yet".to_owned(),
+        StoreError::NoWarehouse { .. } => "the warehouse is not there".to_owned(),
+        _ => "the warehouse cannot be asked this".to_owned(),
+    }
+}
+
+/// The name of a definition, where its file is known: no folders, no ending.
+fn name_of(document: &str) -> &str {
+    let file = Path::new(document).file_name().and_then(OsStr::to_str).unwrap_or(document);
+    [".yaml", ".yml", ".json"].into_iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file)
 }
 
 /// An error and its causes, outermost first.
@@ -190,6 +239,34 @@ mod tests {
         let (status, problem) = problem_of(ApiError::Cells { source });
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!problem.detail.contains("secret"));
+    }
+
+    #[test]
+    fn where_things_lie_on_the_server_is_not_told() {
+        let check = |error: ApiError, code: &str, detail: &str| {
+            let (_, problem) = problem_of(error);
+            assert_eq!((problem.code.as_str(), problem.detail.as_str()), (code, detail));
+        };
+        let place = || "/srv/data/shop.yaml".to_owned();
+        check(StoreError::Empty { location: place() }.into(), "NO_SNAPSHOT_YET", "the warehouse holds no snapshot yet");
+        let gone = QueryError::Store(StoreError::NoWarehouse { location: place() });
+        check(gone.into(), "NO_WAREHOUSE", "the warehouse is not there");
+        let missing = QueryError::NoDefinition { name: "vip".to_owned(), searched: place(), advice: None };
+        check(missing.into(), "SEGMENT_UNKNOWN", "there is no segment `vip`");
+        let unread = QueryError::DefinitionFile { path: place(), source: std::io::Error::other("denied") };
+        check(unread.into(), "DEFINITION_FILE", "the definition `shop` could not be read; the server has logged why");
+    }
+
+    #[test]
+    fn a_document_is_told_by_its_name() {
+        for (document, name) in [
+            ("/srv/data/shop.yaml", "shop"),
+            ("segments/shop.json", "shop"),
+            ("vip.v2", "vip.v2"),
+            ("definition", "definition"),
+        ] {
+            assert_eq!(name_of(document), name);
+        }
     }
 
     #[test]

@@ -195,6 +195,9 @@ mod tests {
         let from_page = "origin: https://example.com\r\nconnection";
         let foreign = getting("/stumble", "localhost").replace("connection", from_page);
         check(foreign, 403, "FOREIGN_ORIGIN").await;
+        // What an image of a page elsewhere sends: no origin, and by whom it was begun.
+        let image = getting("/stumble", "localhost").replace("connection", "sec-fetch-site: cross-site\r\nconnection");
+        check(image, 403, "FOREIGN_SITE").await;
     }
 
     #[tokio::test]

@@ -149,6 +149,9 @@ pub(crate) struct SegmentCount {
     /// Up to which instant events were read.
     #[schema(format = DateTime)]
     events_until: Option<String>,
+    /// What the definition's author should know, such as a tag that was renamed; left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl From<&tagmill_query::SegmentCount> for SegmentCount {
@@ -160,6 +163,7 @@ impl From<&tagmill_query::SegmentCount> for SegmentCount {
             snapshot_id: count.snapshot_id,
             as_of: instant(count.as_of),
             events_until: count.events_until.map(instant),
+            notes: count.notes.clone(),
         }
     }
 }

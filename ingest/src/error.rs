@@ -92,6 +92,28 @@ pub enum IngestError {
         /// The other source.
         other: String,
     },
+    /// Two sources fill one column, and neither outranks the other.
+    #[error("`{table}.{column}` is filled by the source `{other}` too, with the same `priority: {priority}`")]
+    PriorityTaken {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The other source.
+        other: String,
+        /// The priority of both.
+        priority: i32,
+    },
+    /// A source that says of itself that it is older than what it brought last.
+    #[error("`{name}` was read at {stated}, before its last reading at {last}")]
+    OlderReading {
+        /// The source.
+        name: String,
+        /// When it says it was read.
+        stated: String,
+        /// When it was read last.
+        last: String,
+    },
     /// A fault of ours.
     #[error("internal error: {reason}")]
     Internal {
@@ -160,12 +182,13 @@ impl Diagnose for IngestError {
             Self::KindNotYet { .. } => ErrorKind::Usage,
             Self::Raw(cause) => cause.kind(),
             Self::Store(cause) => cause.kind(),
-            Self::SelectWrites { .. } => ErrorKind::Refused,
+            Self::SelectWrites { .. } | Self::OlderReading { .. } => ErrorKind::Refused,
             Self::Source { .. }
             | Self::Select { .. }
             | Self::ColumnUnknown { .. }
             | Self::ColumnMissing { .. }
             | Self::ColumnTaken { .. }
+            | Self::PriorityTaken { .. }
             | Self::SelectRun { .. } => ErrorKind::InvalidInput,
             Self::Internal { .. } => ErrorKind::Internal,
         }
@@ -184,6 +207,8 @@ impl Diagnose for IngestError {
             Self::ColumnUnknown { .. } => "COLUMN_UNKNOWN",
             Self::ColumnMissing { .. } => "COLUMN_MISSING",
             Self::ColumnTaken { .. } => "COLUMN_TAKEN",
+            Self::PriorityTaken { .. } => "PRIORITY_TAKEN",
+            Self::OlderReading { .. } => "READING_OLDER",
             Self::Internal { .. } => "INTERNAL",
         }
     }
@@ -204,6 +229,11 @@ impl Diagnose for IngestError {
             Self::ColumnTaken { .. } => {
                 Some("leave it out, or give both sources a `priority:` for the table; the greater wins".to_owned())
             }
+            Self::PriorityTaken { .. } => Some("give one of them another `priority:`; the greater wins".to_owned()),
+            Self::OlderReading { .. } => Some(
+                "bring what was read later, or correct `taken_at:`; `--accept-shrink` takes no later reading back"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

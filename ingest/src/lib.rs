@@ -9,4 +9,4 @@ mod source;
 pub use error::IngestError;
 pub use run::report::{FileCount, RunReport, TableCount};
 pub use run::{IngestOptions, RunOutcome, run_source};
-pub use source::{Mode, SampleSpec, Source, SourceKind, TableSelect};
+pub use source::{DeclaredColumn, Mode, SampleSpec, Source, SourceKind, TableSelect};

@@ -5,7 +5,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use tagmill_schemas::ids::{StaffId, TagId};
 use tagmill_schemas::segment::check::{Catalog, CatalogTag};
-use tagmill_schemas::tables::{ColumnType, contract};
+use tagmill_schemas::tables::ColumnType;
 use tagmill_store::column_type;
 
 use crate::error::QueryError;
@@ -39,14 +39,17 @@ pub(crate) async fn load(view: &View) -> Result<Catalog, QueryError> {
         staff: staff.into_iter().map(StaffId).collect(),
         masked_columns: match view.access() {
             Access::Full => Vec::new(),
-            Access::Masked => private_columns("customer").chain(private_columns("event")).collect(),
+            Access::Masked => {
+                ["customer", "event"].into_iter().flat_map(|table| private_columns(view, table)).collect()
+            }
         },
     })
 }
 
-fn private_columns(table: &str) -> impl Iterator<Item = String> {
-    let columns = contract(table).map_or(&[][..], |table| table.columns);
-    columns.iter().filter(|column| column.is_private).map(|column| column.name.to_owned())
+fn private_columns(view: &View, table: &str) -> Vec<String> {
+    let schema = view.snapshot().schema(table);
+    let fields = schema.iter().flat_map(|schema| schema.fields().iter());
+    fields.map(|field| field.name().clone()).filter(|column| view.is_private(table, column)).collect()
 }
 
 fn columns(schema: Option<SchemaRef>) -> Vec<(String, ColumnType)> {

@@ -55,14 +55,19 @@ pub trait Diagnose: std::error::Error {
 
 /// Returns the candidates that look most like `wanted`, best first, at most three.
 ///
-/// Similarity is Jaro–Winkler on case-folded text; a name that holds the other counts as alike, so that `VIP` finds `会员等级/VIP`.
+/// Similarity is Jaro–Winkler on case-folded text; a name that holds the other counts as alike, so that `VIP` finds
+/// `会员等级/VIP`. Nothing is like an empty name.
 pub fn near_names<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let wanted = wanted.to_lowercase();
+    let wanted = wanted.trim().to_lowercase();
+    if wanted.is_empty() {
+        // Every name holds the empty one, which would make all of them alike.
+        return Vec::new();
+    }
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
             let folded = candidate.to_lowercase();
-            let contained = folded.contains(&wanted) || wanted.contains(&folded);
+            let contained = folded.contains(&wanted) || (!folded.is_empty() && wanted.contains(&folded));
             let alike = strsim::jaro_winkler(&wanted, &folded);
             let score = if contained { alike.max(0.8) } else { alike };
             (score > 0.7).then_some((score, candidate))
@@ -89,6 +94,13 @@ mod tests {
     #[test]
     fn a_part_of_a_name_finds_the_whole_name() {
         assert_eq!(near_names("VIP", ["会员等级/VIP", "来源渠道/视频号"]), ["会员等级/VIP"]);
+    }
+
+    #[test]
+    fn nothing_is_like_an_empty_name() {
+        assert_eq!(near_names("", ["=", "!=", "in"]), Vec::<String>::new());
+        assert_eq!(near_names(" ", ["a b"]), Vec::<String>::new());
+        assert_eq!(near_names("VIP", [""]), Vec::<String>::new());
     }
 
     #[test]

@@ -56,6 +56,16 @@ text_id! {
 #[serde(transparent)]
 pub struct CustomerNo(pub u32);
 
+/// How many low bits of a customer's number tell it from the others of its bucket: a bucket is 2²⁰ numbers.
+pub const BUCKET_BITS: u32 = 20;
+
+impl CustomerNo {
+    /// The bucket it is in: large tables are kept, and replaced, by bucket.
+    pub fn bucket(self) -> u32 {
+        self.0 >> BUCKET_BITS
+    }
+}
+
 /// A follow's dense number: below 2³², kept when the same staff member adds the same customer again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -84,5 +94,16 @@ pub struct CustomerKey {
 impl fmt::Display for CustomerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.id_space, self.customer_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_2_to_the_20_customers() {
+        let buckets = [0, (1 << 20) - 1, 1 << 20, u32::MAX].map(|number| CustomerNo(number).bucket());
+        assert_eq!(buckets, [0, 0, 1, 4095]);
     }
 }

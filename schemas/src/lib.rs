@@ -9,4 +9,5 @@ pub mod policy;
 pub mod segment;
 pub mod tables;
 pub mod tag_name;
+mod words;
 pub mod yaml;

@@ -29,6 +29,10 @@ pub(crate) struct ServeArgs {
     /// The address; only this machine itself can be served for now
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_LISTEN, value_parser = values::parse_listen)]
     pub(crate) listen: SocketAddr,
+
+    /// Use at most this much memory for all questions that are answered at once: 512MB, 4GB
+    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = values::parse_bytes)]
+    pub(crate) memory: usize,
 }
 
 /// What to do with an audience.

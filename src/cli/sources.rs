@@ -87,7 +87,7 @@ pub(crate) enum QuarantineCommand {
     #[command(after_help = "\
 Examples:
   tagmill quarantine list
-  tagmill quarantine list --rows --code BAD_TIME --unmask raw -o rejected.csv")]
+  tagmill quarantine list --rows --code BAD_VALUE --unmask raw -o rejected.csv")]
     List(QuarantineListArgs),
 }
 

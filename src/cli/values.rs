@@ -3,61 +3,19 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use tagmill_schemas::clock::BusinessZone;
-use tagmill_schemas::ids::SnapshotId;
-use tagmill_schemas::segment::AsOf;
+use tagmill_schemas::segment::parse::WrittenAsOf;
 
-/// `--as-of` as it was typed. A local time gets its meaning from the warehouse's business time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AsOfArg {
-    /// `latest`.
-    Latest,
-    /// A snapshot's number.
-    Snapshot(SnapshotId),
-    /// A time with its offset.
-    Instant(DateTime<Utc>),
-    /// A time of the business time zone; a plain day is its midnight.
-    Local(NaiveDateTime),
-}
-
-impl AsOfArg {
-    /// What was meant, in a warehouse of that business time zone.
-    pub(crate) fn resolve(self, zone: BusinessZone) -> AsOf {
-        match self {
-            Self::Latest => AsOf::Latest,
-            Self::Snapshot(id) => AsOf::Snapshot(id),
-            Self::Instant(instant) => AsOf::Time(instant),
-            Self::Local(local) => AsOf::Time(zone.instant_of(local)),
-        }
-    }
-}
-
-/// Reads `--as-of`.
+/// Reads `--as-of`. A local time gets its meaning from the warehouse's business time zone.
 ///
 /// # Errors
 /// What would have been valid, where the text is none of it.
-pub(crate) fn parse_as_of(text: &str) -> Result<AsOfArg, String> {
-    if text == "latest" {
-        return Ok(AsOfArg::Latest);
-    }
-    if let Ok(id) = text.parse::<i64>() {
-        return Ok(AsOfArg::Snapshot(SnapshotId(id)));
-    }
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Ok(AsOfArg::Instant(instant.to_utc()));
-    }
-    if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        return Ok(AsOfArg::Local(day.and_time(NaiveTime::MIN)));
-    }
-    let local_forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"];
-    local_forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).map(AsOfArg::Local).ok_or_else(
-        || {
-            "expected a snapshot's number, a day (2026-11-12), a local time (2026-11-12T02:00), \
-             a time with offset (2026-11-12T02:00:00+08:00) or `latest`"
-                .to_owned()
-        },
-    )
+pub(crate) fn parse_as_of(text: &str) -> Result<WrittenAsOf, String> {
+    WrittenAsOf::parse(text).ok_or_else(|| {
+        "expected a snapshot's number, a day (2026-11-12), a local time (2026-11-12T02:00), \
+         a time with offset (2026-11-12T02:00:00+08:00) or `latest`"
+            .to_owned()
+    })
 }
 
 /// Reads a time zone by its IANA name.
@@ -133,23 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_of_is_a_snapshot_a_day_a_local_time_or_an_instant() {
-        let zone = BusinessZone::default();
-        let check = |text: &str, expected: &str| {
-            let shown = match parse_as_of(text).expect("a valid as-of").resolve(zone) {
-                AsOf::Latest => "latest".to_owned(),
-                AsOf::Snapshot(id) => format!("snapshot {id}"),
-                AsOf::Time(instant) => instant.to_rfc3339(),
-            };
-            assert_eq!(shown, expected, "{text}");
-        };
-        check("latest", "latest");
-        check("12", "snapshot 12");
-        check("2026-11-12", "2026-11-11T16:00:00+00:00");
-        check("2026-11-12T02:00", "2026-11-11T18:00:00+00:00");
-        check("2026-11-12 02:00:30", "2026-11-11T18:00:30+00:00");
-        check("2026-11-12T02:00:00Z", "2026-11-12T02:00:00+00:00");
-        assert!(parse_as_of("yesterday").is_err());
+    fn what_names_no_state_is_told_what_would() {
+        assert!(parse_as_of("2026-11-12T02:00").is_ok());
+        for wrong in ["yesterday", "-1"] {
+            let told = parse_as_of(wrong).expect_err(wrong);
+            assert!(told.contains("a snapshot's number") && told.contains("`latest`"), "{told}");
+        }
     }
 
     #[test]

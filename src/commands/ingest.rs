@@ -28,10 +28,13 @@ pub(crate) async fn run_ingest(globals: &Globals, args: &IngestArgs) -> anyhow::
             say_not_taken_hint(&run_report.refused, &source);
             say_published(&row, args, &warehouse);
         }
-        RunOutcome::NothingNew(head) => say(format!(
-            "nothing new: `{}` holds what it held at its last run; snapshot {} stays the newest",
-            source.name, head.snapshot_id
-        )),
+        RunOutcome::NothingNew(head, notes) => {
+            say_lines(&report::notes(&notes));
+            say(format!(
+                "nothing new: `{}` holds what it held at its last run; snapshot {} stays the newest",
+                source.name, head.snapshot_id
+            ));
+        }
         RunOutcome::Dry(run_report) => {
             say_lines(&report::lines(&run_report, warehouse.zone()));
             say("dry run: everything was read and checked, nothing was published");

@@ -21,7 +21,7 @@ pub(crate) async fn run_rule(globals: &Globals, args: &RuleRunArgs) -> anyhow::R
     let rule = tagmill_activate::load_rule(&globals.definitions(), &args.rule)?;
     let engine = globals.open_engine(Limits::default()).await?;
     if globals.as_of(engine.warehouse().zone()) != AsOf::Latest {
-        let message = "a rule is run on the newest snapshot, or on the one that its document names";
+        let message = "a rule is run on the newest snapshot, because that is the one its plan changes";
         return Err(SurfaceError::usage(message, "leave `--as-of` away").into());
     }
     let plan = tagmill_activate::run_rule(&engine, &rule, &globals.actor).await?;
@@ -47,10 +47,12 @@ async fn print_plan(engine: &Engine, rule: &LoadedRule, plan: &RulePlan) -> anyh
     let changes = changes(rule, plan);
     if header.step_count == 0 {
         write_text(&format!("{}\n{sentence}\n{changes}", header.title), &Destination::Stdout)?;
+        say_unmatched(plan);
         say("there is nothing to change, so no plan was made");
         return Ok(());
     }
     write_text(&format!("{} · {}\n{sentence}\n{changes}", header.plan_id, header.title), &Destination::Stdout)?;
+    say_unmatched(plan);
     if !plan.sample.is_empty() {
         let view = engine.view(AsOf::Latest, Access::Full).await?;
         write_text("", &Destination::Stdout)?;
@@ -62,6 +64,14 @@ async fn print_plan(engine: &Engine, rule: &LoadedRule, plan: &RulePlan) -> anyh
     Ok(())
 }
 
+/// Says how many members `on: matched` passes over.
+fn say_unmatched(plan: &RulePlan) {
+    if plan.unmatched_members > 0 {
+        let count = thousands(plan.unmatched_members);
+        say(format!("{count} of the customers get no tag: the condition holds on none of their active follows"));
+    }
+}
+
 fn as_json(rule: &LoadedRule, plan: &RulePlan) -> Value {
     json!({
         "plan": plan.header,
@@ -69,6 +79,7 @@ fn as_json(rule: &LoadedRule, plan: &RulePlan) -> Value {
         "english": sentence::english(&rule.rule.when),
         "chinese": sentence::chinese(&rule.rule.when),
         "members": plan.members,
+        "unmatched_members": plan.unmatched_members,
         "entering": plan.entering,
         "leaving": plan.leaving,
         "unchanged": plan.unchanged,

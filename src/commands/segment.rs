@@ -10,7 +10,7 @@ use crate::globals::Globals;
 use crate::output::{Destination, ObjectFormat, say, thousands, write_json, write_rows, write_text};
 
 /// Counts the customers of a segment. JSON is one object: `count`, `snapshot_id`, `as_of`, `events_until`,
-/// `definition_hash`, `universe_count`.
+/// `definition_hash`, `universe_count`, and `notes` where there are any.
 ///
 /// # Errors
 /// What is wrong with the definition, or with the answer.
@@ -25,6 +25,7 @@ pub(crate) async fn count_segment(globals: &Globals, args: &SegmentCountArgs) ->
             say_count(&view, count);
         }
     }
+    say_notes(&count.notes);
     Ok(())
 }
 
@@ -42,6 +43,7 @@ pub(crate) async fn list_members(globals: &Globals, args: &SegmentMembersArgs) -
     let count = evaluation.count();
     say(format!("{} in the segment", customers(count.count)));
     say_count(&view, count);
+    say_notes(&count.notes);
     Ok(())
 }
 
@@ -59,6 +61,7 @@ pub(crate) async fn explain_segment(globals: &Globals, args: &SegmentExplainArgs
             super::say_provenance(&view, view.events_until(&loaded.event_types()));
         }
     }
+    say_notes(&explanation.count.notes);
     Ok(())
 }
 
@@ -94,7 +97,10 @@ pub(crate) async fn validate_segments(globals: &Globals, args: &SegmentValidateA
 async fn validate(globals: &Globals, engine: Option<&Engine>, segment: &str) -> anyhow::Result<LoadedSegment> {
     let loaded = globals.definitions().load(segment)?;
     if let Some(engine) = engine {
-        globals.view_for(engine, &loaded).await?.check(&loaded).await?;
+        let view = globals.view_for(engine, &loaded).await?;
+        view.check(&loaded).await?;
+        let notes = view.notes(&loaded).await?;
+        notes.iter().for_each(|note| say(format!("note: {segment}: {note}")));
     }
     Ok(loaded)
 }
@@ -104,6 +110,11 @@ async fn open(globals: &Globals, segment: &str, limits: &LimitArgs) -> anyhow::R
     let engine = globals.open_engine(super::limits(limits)).await?;
     let view = globals.view_for(&engine, &loaded).await?;
     Ok((view, loaded))
+}
+
+/// Says what the author of a definition should know though it is valid.
+fn say_notes(notes: &[String]) {
+    notes.iter().for_each(|note| say(format!("note: {note}")));
 }
 
 fn say_count(view: &View, count: &SegmentCount) {

@@ -14,7 +14,9 @@ use crate::output::say;
 /// # Errors
 /// `ApiError::NotLoopback` for an address that others can reach; what opening the warehouse or the port failed with.
 pub(crate) async fn serve_warehouse(globals: &Globals, args: &ServeArgs) -> anyhow::Result<()> {
-    let engine = globals.open_engine(Limits::default()).await?;
+    // One engine answers all requests, so that they share its memory.
+    let limits = Limits { memory_bytes: args.memory, ..Limits::default() };
+    let engine = globals.open_engine(limits).await?;
     serve_engine(globals, engine, args.listen, |address| {
         say(format!("serving {} on http://{address} · ctrl-c ends it", globals.location));
         say(format!("try: curl http://{address}/api/v1/snapshots"));

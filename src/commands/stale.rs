@@ -34,6 +34,9 @@ pub(crate) async fn report_stale(globals: &Globals, args: &StaleReportArgs) -> a
         None => findings_table(&listed(&report)).write(&Destination::Stdout)?,
     }
     say(summary(&report));
+    for doubt in &report.doubts {
+        say(format!("note: {}", doubt.sentence().english));
+    }
     let options = &report.options;
     say(format!("snapshot {} · as of {}", options.snapshot_id, local_time(options.as_of, options.zone)));
     Ok(())
@@ -44,7 +47,7 @@ pub(crate) fn listed(report: &StaleReport) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| !finding.is_only_unread()).collect()
 }
 
-/// Findings as a table: tag, holders, age, whether it may enter a plan, and why it is listed.
+/// Findings as a table: tag, holders, age, for how many of the holders it may enter a plan, and why it is listed.
 pub(crate) fn findings_table(findings: &[&Finding]) -> TextTable {
     let headings = [("tag", false), ("holders", true), ("age", true), ("plan", false), ("why", false)];
     let mut table = TextTable::new(headings.map(|(heading, is_right)| (heading.to_owned(), is_right)));
@@ -53,7 +56,7 @@ pub(crate) fn findings_table(findings: &[&Finding]) -> TextTable {
             finding.tag.full_name(),
             thousands(finding.tag.holders),
             age(&finding.ages),
-            if finding.may_enter_plan { "may enter" } else { "stays out" }.to_owned(),
+            may_enter(finding),
             why(finding),
         ]);
     }
@@ -70,6 +73,15 @@ pub(crate) fn summary(report: &StaleReport) -> String {
         "of {tags} tags {ready} may enter a cleanup plan ({holdings} holdings), and {look} are to be looked at; \
          {unread} more have nothing against them but that no segment and no rule reads them"
     )
+}
+
+/// For how many of its holders a tag may enter a plan: a number where it is not for all of them.
+fn may_enter(finding: &Finding) -> String {
+    match finding.holders_may_enter {
+        0 => "stays out".to_owned(),
+        holders if holders == finding.tag.holders => "may enter".to_owned(),
+        holders => format!("{} may enter", thousands(holders)),
+    }
 }
 
 /// `2 mo`, or `2 mo to 3 y 0 mo`: certainly, and at most.

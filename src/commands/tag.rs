@@ -48,8 +48,8 @@ pub(crate) async fn lint_tags(globals: &Globals, args: &TagLintArgs) -> anyhow::
     ])?;
     write_batch(&rows, format, &args.output.destination())?;
     say(format!(
-        "{} findings in {} groups and {} tags, profile `{}`",
-        findings.len(),
+        "{} in {} groups and {} tags, profile `{}`",
+        if findings.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", findings.len()) },
         names.groups.len(),
         names.tags.len(),
         globals.profile

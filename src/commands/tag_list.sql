@@ -14,7 +14,6 @@ LEFT JOIN (
     SELECT
         tag_id,
         count(DISTINCT customer_no) AS customers
-    FROM assignment
-    WHERE is_held
+    FROM held_assignment
     GROUP BY tag_id
 ) AS held ON held.tag_id = tag.tag_id

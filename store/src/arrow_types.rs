@@ -6,6 +6,9 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use tagmill_schemas::tables::{ColumnType, Table};
 
+/// The key of a column's metadata that says whether a source declares it private; the value is then `true`.
+pub const PRIVATE_KEY: &str = "tagmill.private";
+
 /// The Arrow type of an instant.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

@@ -2,9 +2,14 @@
 //!
 //! The profile is strict, so that every reader understands the tables: reader version 1, no deletion vectors, no column
 //! mapping, no partition columns. Log cleanup is off, because snapshots are pruned by the ledger and not by age. A commit
-//! goes to the version it read plus one and is never retried by the library: whoever was overtaken must start again.
+//! goes to the version it read plus one and is never retried by the library: whoever was overtaken must start again. The
+//! library syncs nothing to disk, so that each commit is synced here.
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -13,14 +18,20 @@ use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 
+use crate::durable::{file_error, sync_file, sync_folder, sync_folder_of};
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::parquet_file::StagedFile;
 
 /// The name under which every commit of ours records its snapshot id.
 const APP_ID: &str = "tagmill";
+/// The reader version of the profile. Deletion vectors and column mapping ask for a greater one.
+const READER_VERSION: i32 = 1;
+/// The folder of a table's commits.
+const LOG: &str = "_delta_log";
 
 /// One data file of a table version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +55,7 @@ pub(crate) struct TableVersion {
     pub(crate) schema: SchemaRef,
     /// The files, ordered by path.
     pub(crate) files: Vec<DataFile>,
+    folder: PathBuf,
     delta: DeltaTable,
 }
 
@@ -58,15 +70,11 @@ pub(crate) struct TableCommit {
     pub(crate) schema: Option<SchemaRef>,
 }
 
-/// Makes an empty table with these columns.
+/// Makes an empty table with these columns, where there is none yet.
 pub(crate) async fn create_table(location: &Location, table: &str, schema: &Schema) -> Result<(), StoreError> {
     let failed = |source: DeltaTableError| delta_error(table, "make it", source);
     let folder = location.table_folder(table);
-    std::fs::create_dir_all(&folder).map_err(|source| StoreError::File {
-        step: "make the folder",
-        path: folder.display().to_string(),
-        source,
-    })?;
+    std::fs::create_dir_all(&folder).map_err(|source| file_error("make the folder", &folder, source))?;
     let fields = kernel_fields(table, schema)?;
     CreateBuilder::new()
         .with_location(location.table_url(table)?.to_string())
@@ -76,10 +84,15 @@ pub(crate) async fn create_table(location: &Location, table: &str, schema: &Sche
         .with_configuration([("delta.enableExpiredLogCleanup".to_owned(), Some("false".to_owned()))])
         .await
         .map_err(failed)?;
-    Ok(())
+    sync_log(&folder, 0)?;
+    sync_folder(&folder)?;
+    sync_folder_of(&folder)
 }
 
 /// Opens a table at a version, or at its head.
+///
+/// # Errors
+/// `StoreError::Profile` where that version asks for more than the profile.
 pub(crate) async fn open_table(
     location: &Location,
     table: &str,
@@ -92,6 +105,7 @@ pub(crate) async fn open_table(
     }
     let delta = builder.load().await.map_err(failed)?;
     let state = delta.snapshot().map_err(failed)?;
+    check_profile(table, state)?;
     let mut files: Vec<DataFile> = Vec::new();
     for view in state.log_data().iter() {
         let rows = view.num_records().ok_or_else(|| StoreError::Damaged {
@@ -110,7 +124,54 @@ pub(crate) async fn open_table(
         .as_ref()
         .try_into_arrow()
         .map_err(|cause| StoreError::Damaged { what: format!("table `{table}`"), reason: cause.to_string() })?;
-    Ok(TableVersion { table: table.to_owned(), version: state.version(), schema: schema.into(), files, delta })
+    let (version, folder) = (state.version(), location.table_folder(table));
+    Ok(TableVersion { table: table.to_owned(), version, schema: schema.into(), files, folder, delta })
+}
+
+/// Our scan reads plain Parquet files. A table that another program has given deletion vectors or mapped columns would be
+/// read wrongly.
+fn check_profile(table: &str, state: &DeltaTableState) -> Result<(), StoreError> {
+    let protocol = state.protocol();
+    let reader_version = protocol.min_reader_version();
+    if reader_version <= READER_VERSION {
+        return Ok(());
+    }
+    let features = protocol.reader_features().unwrap_or_default();
+    let features: Vec<String> = features.iter().map(|feature| format!("`{feature}`")).collect();
+    let needs = if features.is_empty() {
+        format!("reader version {reader_version}")
+    } else {
+        format!("reader version {reader_version} with {}", features.join(", "))
+    };
+    Err(StoreError::Profile { table: table.to_owned(), version: state.version(), needs })
+}
+
+/// Of these files of a table, by name, those that no commit has ever named. The log is never cleaned up, so that it tells
+/// of every version there was.
+pub(crate) fn never_committed(table_folder: &Path, mut names: Vec<String>) -> Result<Vec<String>, StoreError> {
+    let log = table_folder.join(LOG);
+    let failed = |source: std::io::Error| file_error("read", &log, source);
+    for entry in std::fs::read_dir(&log).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let text = std::fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))?;
+            names.retain(|name| !text.contains(name.as_str()));
+        }
+    }
+    Ok(names)
+}
+
+/// Makes a commit outlive a power cut: its entry in the log, and a checkpoint that may have followed it.
+fn sync_log(table_folder: &Path, version: u64) -> Result<(), StoreError> {
+    let log = table_folder.join(LOG);
+    sync_file(&log.join(format!("{version:020}.json")))?;
+    for may_follow in [format!("{version:020}.checkpoint.parquet"), "_last_checkpoint".to_owned()] {
+        let path = log.join(may_follow);
+        if path.is_file() {
+            sync_file(&path)?;
+        }
+    }
+    sync_folder(&log)
 }
 
 impl TableVersion {
@@ -126,11 +187,30 @@ impl TableVersion {
         state.transaction_version(self.delta.log_store().as_ref(), APP_ID).await.map_err(failed)
     }
 
-    /// Commits a change on top of this version and returns the version made.
+    /// Commits a change on top of this version, makes it durable and returns the version made.
     ///
     /// # Errors
-    /// `StoreError::Overtaken` where the head is no longer this version.
+    /// `StoreError::Overtaken` where the head is no longer this version; `StoreError::File` where the commit is made and
+    /// could not be synced.
     pub(crate) async fn commit(
+        &self,
+        change: TableCommit,
+        snapshot_id: i64,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let version = self.commit_unsynced(change, snapshot_id, now).await?;
+        self.sync_commit(version)?;
+        Ok(version)
+    }
+
+    /// Makes a commit of this table durable.
+    pub(crate) fn sync_commit(&self, version: u64) -> Result<(), StoreError> {
+        sync_log(&self.folder, version)
+    }
+
+    /// Commits a change as [`Self::commit`] does, for whoever has to know that it is made before it is durable. An error
+    /// means that it is not made.
+    pub(crate) async fn commit_unsynced(
         &self,
         change: TableCommit,
         snapshot_id: i64,
@@ -163,9 +243,30 @@ impl TableVersion {
         let commit = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(state), self.delta.log_store(), operation)
-            .await
-            .map_err(failed)?;
-        Ok(commit.version())
+            .await;
+        let cause = match commit {
+            Ok(commit) => return Ok(commit.version()),
+            Err(cause) => cause,
+        };
+        if !self.is_followed_by(snapshot_id).await {
+            return Err(failed(cause));
+        }
+        // What the library does after a commit, such as a checkpoint, may fail; the commit stands all the same.
+        tracing::warn!(table = %self.table, cause = ?cause, "a commit is made, and what should follow it failed");
+        Ok(self.version + 1)
+    }
+
+    /// Whether the commit after this version is the one of that snapshot, whatever was said of it.
+    async fn is_followed_by(&self, snapshot_id: i64) -> bool {
+        let mut next = self.clone();
+        next.version += 1;
+        if next.delta.load_version(next.version).await.is_err() || next.delta.version() != Some(next.version) {
+            return false;
+        }
+        let id = Some(snapshot_id);
+        // What is restored is committed under an id that was there before, which proves nothing.
+        let is_new = self.last_snapshot_id().await.is_ok_and(|before| before != id);
+        is_new && next.last_snapshot_id().await.is_ok_and(|after| after == id)
     }
 
     fn bad_schema(&self, reason: &str) -> StoreError {

@@ -13,6 +13,16 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder of the path has a name that no table can be read under.
+    #[error("`{location}` is no place for a warehouse: its folder `{name}` {reason}")]
+    FolderName {
+        /// What was given.
+        location: String,
+        /// The name of the folder.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// There is no warehouse at the location.
     #[error("there is no warehouse at `{location}`")]
     NoWarehouse {
@@ -57,6 +67,16 @@ pub enum StoreError {
         /// The Delta error.
         source: Box<deltalake_core::DeltaTableError>,
     },
+    /// A table asks its readers for more than the profile that tables are kept in.
+    #[error("table `{table}` is no longer as it was made: version {version} of it needs {needs}")]
+    Profile {
+        /// The table.
+        table: String,
+        /// The version that was opened.
+        version: u64,
+        /// What it needs beyond the profile.
+        needs: String,
+    },
     /// A Delta table could not be read or written.
     #[error("table `{table}`: could not {step}")]
     Delta {
@@ -95,6 +115,12 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// A dry run was asked to change something: a fault of the caller.
+    #[error("a dry run cannot {step}")]
+    DryRun {
+        /// What was tried.
+        step: &'static str,
+    },
     /// Something kept is not as it was written.
     #[error("`{what}` is damaged: {reason}")]
     Damaged {
@@ -132,19 +158,23 @@ pub enum StoreError {
 impl Diagnose for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Location { .. } | Self::ZoneFixed { .. } => ErrorKind::Usage,
+            Self::Location { .. } | Self::FolderName { .. } | Self::ZoneFixed { .. } => ErrorKind::Usage,
             Self::NoWarehouse { .. } | Self::Empty { .. } | Self::NoSnapshot { .. } | Self::NoPlan { .. } => {
                 ErrorKind::NotFound
             }
             Self::Locked { .. } | Self::Overtaken { .. } | Self::PlanState { .. } => ErrorKind::Conflict,
             Self::Delta { .. } | Self::File { .. } | Self::Control { .. } => ErrorKind::Unavailable,
-            Self::Parquet { .. } | Self::Damaged { .. } | Self::Contract { .. } => ErrorKind::Internal,
+            Self::Parquet { .. }
+            | Self::Damaged { .. }
+            | Self::Contract { .. }
+            | Self::DryRun { .. }
+            | Self::Profile { .. } => ErrorKind::Internal,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Location { .. } => "LOCATION_INVALID",
+            Self::Location { .. } | Self::FolderName { .. } => "LOCATION_INVALID",
             Self::NoWarehouse { .. } => "NO_WAREHOUSE",
             Self::Empty { .. } => "NO_SNAPSHOT_YET",
             Self::NoSnapshot { .. } => "SNAPSHOT_UNKNOWN",
@@ -155,6 +185,8 @@ impl Diagnose for StoreError {
             Self::File { .. } => "STORAGE",
             Self::Parquet { .. } | Self::Damaged { .. } => "DAMAGED",
             Self::Contract { .. } => "CONTRACT",
+            Self::DryRun { .. } => "DRY_RUN",
+            Self::Profile { .. } => "TABLE_PROFILE",
             Self::Control { .. } => "CONTROL_STATE",
             Self::NoPlan { .. } => "PLAN_UNKNOWN",
             Self::PlanState { .. } => "PLAN_STATE",
@@ -163,6 +195,10 @@ impl Diagnose for StoreError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::FolderName { .. } => Some("rename that folder, or keep the warehouse elsewhere".to_owned()),
+            Self::Profile { .. } => {
+                Some("another program has changed how the table is kept; older snapshots can still be read".to_owned())
+            }
             Self::NoWarehouse { .. } => Some(
                 "`tagmill ingest SOURCE.yaml` makes one; `--warehouse` or TAGMILL_WAREHOUSE says where it is"
                     .to_owned(),

@@ -3,7 +3,7 @@
 //! The ledger is a Delta table of one small file that each publish replaces by a file with one more row, so that opening
 //! a warehouse reads one file however old it is. The commit of that file is the commit point of a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -69,6 +69,25 @@ pub struct TableFill {
     pub input_digest: String,
     /// How many rows its last run listed: accepted ones, and those that said again what was known.
     pub listed: u64,
+    /// For `assignment`: the last reading that covered everything; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_reading: Option<FullReading>,
+}
+
+/// A reading that listed all there was: what it did not list was not there when it began.
+///
+/// It speaks of the customers and follows that were known by its end and of no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullReading {
+    /// When it began.
+    pub read_from: DateTime<Utc>,
+    /// The number that the next new customer was to get at its end.
+    pub next_customer_no: u32,
+    /// The number that the next new follow was to get at its end.
+    pub next_follow_no: u32,
+    /// Customers of whom it says nothing, because a row of theirs was not taken or a follow of theirs has come back since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub except_customers: BTreeSet<u32>,
 }
 
 /// The ledger's rows as one batch of the `snapshot` contract, ascending.
@@ -169,4 +188,55 @@ fn json_text<T: Serialize>(value: &T) -> String {
 
 fn damaged(reason: &str) -> StoreError {
     StoreError::Damaged { what: "the snapshot ledger".to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmill_schemas::tables::contract;
+
+    use super::*;
+    use crate::arrow_types::arrow_schema;
+
+    fn row(id: i64) -> LedgerRow {
+        let at = |hours: i64| DateTime::from_timestamp(1_762_000_000 + hours * 3600, 0).unwrap();
+        let fill = TableFill { columns: vec!["name".to_owned()], priority: Some(2), listed: 7, ..TableFill::default() };
+        let state = SourceState {
+            id_space: "corp".to_owned(),
+            last_read_from: Some(at(1)),
+            tables: [("customer".to_owned(), fill)].into(),
+            event_types: [("order_paid".to_owned(), at(0))].into(),
+        };
+        LedgerRow {
+            snapshot_id: SnapshotId(id),
+            parent_snapshot_id: (id > 1).then(|| SnapshotId(id - 1)),
+            published_at: at(4),
+            read_from: at(1),
+            read_until: at(2),
+            taken_at: at(3),
+            source: "商城".to_owned(),
+            tables: [("customer".to_owned(), 5)].into(),
+            row_counts: [("customer".to_owned(), 9)].into(),
+            guard: vec!["rows for `customer`: 9, none before".to_owned()],
+            latest_events: [("商城".to_owned(), at(0))].into(),
+            sources: [("商城".to_owned(), state)].into(),
+        }
+    }
+
+    fn schema() -> SchemaRef {
+        arrow_schema(contract("snapshot").unwrap(), &[])
+    }
+
+    #[test]
+    fn rows_are_read_back_as_they_were_and_ascending() {
+        let batch = to_batch(&[row(2), row(1)], &schema()).unwrap();
+        assert_eq!(from_batches(&[batch]).unwrap(), [row(1), row(2)]);
+    }
+
+    #[test]
+    fn a_ledger_without_one_of_its_columns_is_damaged_and_names_it() {
+        let mut batch = to_batch(&[row(1)], &schema()).unwrap();
+        batch.remove_column(batch.schema().index_of("tables").unwrap());
+        let refused = from_batches(&[batch]).unwrap_err();
+        assert!(matches!(refused, StoreError::Damaged { .. }) && refused.to_string().contains("tables"), "{refused}");
+    }
 }

@@ -15,6 +15,7 @@ use datafusion::parquet::file::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::durable::{file_error, sync_folder_of};
 use crate::error::StoreError;
 
 /// Rows in a row group: small enough that a scan of a few customers skips most of a file.
@@ -48,6 +49,7 @@ pub(crate) fn stage_file(
     let path = folder.join(name);
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|source| file_error("make the folder of", &path, source))?;
+        sync_folder_of(parent)?;
     }
     let metadata = write_batches(&path, schema, batches)?;
     let size = std::fs::metadata(&path).map_err(|source| file_error("look at", &path, source))?.len();
@@ -55,7 +57,7 @@ pub(crate) fn stage_file(
     Ok(StagedFile { path: name.to_owned(), size, rows, stats: delta_stats(&metadata).to_string() })
 }
 
-/// Writes batches as one Parquet file, zstd compressed, and syncs it to disk.
+/// Writes batches as one Parquet file, zstd compressed, and syncs it and its name to disk.
 ///
 /// # Errors
 /// `StoreError::File` or `StoreError::Parquet`.
@@ -79,6 +81,7 @@ pub fn write_batches(
     }
     let metadata = writer.close().map_err(failed)?;
     sync.sync_all().map_err(|source| file_error("sync", path, source))?;
+    sync_folder_of(path)?;
     Ok(metadata)
 }
 
@@ -135,10 +138,6 @@ fn integer_bounds(statistics: &Statistics) -> Option<(i64, i64)> {
         Statistics::Int32(values) => Some((i64::from(*values.min_opt()?), i64::from(*values.max_opt()?))),
         _ => None,
     }
-}
-
-fn file_error(step: &'static str, path: &Path, source: std::io::Error) -> StoreError {
-    StoreError::File { step, path: path.display().to_string(), source }
 }
 
 fn parquet_error(step: &'static str, path: &Path, source: ParquetError) -> StoreError {

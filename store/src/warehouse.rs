@@ -12,6 +12,7 @@ use tagmill_schemas::tables::TABLES;
 use crate::arrow_types::arrow_schema;
 use crate::control::ControlStore;
 use crate::delta::{create_table, open_table};
+use crate::durable::{file_error, sync_folder_of, write_whole};
 use crate::error::StoreError;
 use crate::ledger::{self, LedgerRow};
 use crate::location::Location;
@@ -33,10 +34,12 @@ pub struct Warehouse {
 }
 
 /// What a warehouse is made with, where there is none yet.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct NewWarehouse {
     /// The business time zone; `None` is Asia/Shanghai for a new one and any for an existing one.
     pub zone: Option<BusinessZone>,
+    /// The clock that says when it is made, and that it carries from then on; `None` is the machine's.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// `warehouse.json`: what is set once and never changes.
@@ -57,7 +60,7 @@ impl Warehouse {
         let location = Location::parse(location)?;
         let settings =
             read_settings(&location)?.ok_or_else(|| StoreError::NoWarehouse { location: location.to_string() })?;
-        Self::from_settings(location, &settings)
+        Self::from_settings(location, &settings, Arc::new(SystemClock))
     }
 
     /// Opens a warehouse, making it first where there is none. Safe to call twice at once.
@@ -67,9 +70,10 @@ impl Warehouse {
     /// making it right now.
     pub async fn open_or_create(location: &str, new: NewWarehouse) -> Result<Self, StoreError> {
         let location = Location::parse(location)?;
+        let clock = new.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let settings = match read_settings(&location)? {
             Some(settings) => settings,
-            None => create(&location, new.zone.unwrap_or_default()).await?,
+            None => create(&location, new.zone.unwrap_or_default(), clock.as_ref()).await?,
         };
         if let Some(zone) = new.zone.filter(|zone| zone.name() != settings.time_zone) {
             return Err(StoreError::ZoneFixed {
@@ -78,16 +82,16 @@ impl Warehouse {
                 wanted: zone.name().to_owned(),
             });
         }
-        Self::from_settings(location, &settings)
+        Self::from_settings(location, &settings, clock)
     }
 
-    fn from_settings(location: Location, settings: &Settings) -> Result<Self, StoreError> {
+    fn from_settings(location: Location, settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let zone = BusinessZone::parse(&settings.time_zone).ok_or_else(|| StoreError::Damaged {
             what: settings_path(&location).display().to_string(),
             reason: format!("`{}` is no time zone", settings.time_zone),
         })?;
         let state = location.folder().join("control.sqlite");
-        Ok(Self { location, zone, state, clock: Arc::new(SystemClock) })
+        Ok(Self { location, zone, state, clock })
     }
 
     /// The same warehouse with another clock.
@@ -183,12 +187,21 @@ impl Warehouse {
         Snapshot::open(&self.location, row).await
     }
 
-    /// Begins a run: takes the writer's lock, mends what a killed run left, and pins the head.
+    /// Begins a run: takes the writer's lock, mends what is ahead of the ledger, and pins the head.
     ///
     /// # Errors
     /// `StoreError::Locked` where another run is writing.
     pub async fn begin(&self) -> Result<Run, StoreError> {
         Run::begin(self).await
+    }
+
+    /// Begins a dry run on the newest snapshot: without the lock, beside whoever writes, mending nothing. It can neither
+    /// stage nor publish.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub async fn begin_dry(&self) -> Result<Run, StoreError> {
+        Run::begin_dry(self).await
     }
 }
 
@@ -202,7 +215,7 @@ fn read_settings(location: &Location) -> Result<Option<Settings>, StoreError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StoreError::File { step: "read", path: path.display().to_string(), source }),
+        Err(source) => return Err(file_error("read", &path, source)),
     };
     let settings: Settings = serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
     if settings.format > FORMAT {
@@ -213,11 +226,10 @@ fn read_settings(location: &Location) -> Result<Option<Settings>, StoreError> {
 
 /// Makes the folder and its empty tables. The settings file comes last and makes it a warehouse, so that a process killed
 /// half way leaves nothing that passes for one; making it again takes up what is there.
-async fn create(location: &Location, zone: BusinessZone) -> Result<Settings, StoreError> {
+async fn create(location: &Location, zone: BusinessZone, clock: &dyn Clock) -> Result<Settings, StoreError> {
     let folder = location.folder();
-    let failed =
-        |step, path: PathBuf| move |source| StoreError::File { step, path: path.display().to_string(), source };
-    std::fs::create_dir_all(folder).map_err(failed("make the folder", folder.to_path_buf()))?;
+    std::fs::create_dir_all(folder).map_err(|source| file_error("make the folder", folder, source))?;
+    sync_folder_of(folder)?;
     let _lock = WriterLock::take(location)?;
     if let Some(settings) = read_settings(location)? {
         return Ok(settings);
@@ -225,11 +237,25 @@ async fn create(location: &Location, zone: BusinessZone) -> Result<Settings, Sto
     for table in TABLES {
         create_table(location, table.name, &arrow_schema(table, &[])).await?;
     }
-    let settings = Settings { format: FORMAT, time_zone: zone.name().to_owned(), created_at: Utc::now() };
-    let path = settings_path(location);
-    let text = serde_json::to_string_pretty(&settings).unwrap_or_default();
-    let draft = path.with_extension("json.tmp");
-    std::fs::write(&draft, text).map_err(failed("write", draft.clone()))?;
-    std::fs::rename(&draft, &path).map_err(failed("write", path.clone()))?;
+    let settings = Settings { format: FORMAT, time_zone: zone.name().to_owned(), created_at: clock.now() };
+    write_whole(&settings_path(location), &serde_json::to_vec_pretty(&settings).unwrap_or_default())?;
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmill_schemas::clock::FixedClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_warehouse_is_made_at_the_time_of_the_clock_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corp").display().to_string();
+        let now: DateTime<Utc> = "2026-11-11T18:00:00Z".parse().unwrap();
+        let new = NewWarehouse { clock: Some(Arc::new(FixedClock(now))), ..NewWarehouse::default() };
+        let warehouse = Warehouse::open_or_create(&path, new).await.unwrap();
+        assert_eq!(warehouse.clock().now(), now);
+        assert_eq!(read_settings(warehouse.location()).unwrap().unwrap().created_at, now);
+    }
 }

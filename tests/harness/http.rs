@@ -2,21 +2,22 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Sandbox;
 
-/// How long a server may take until it listens.
+/// How long a server may take until it says something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `tagmill serve` on a free port, until it is dropped.
+/// `tagmill serve`, or the demo at its end, on a free port until it is dropped.
 pub struct Server {
     child: Child,
     address: String,
+    said: Receiver<String>,
 }
 
 /// An answer.
@@ -33,25 +34,37 @@ impl Server {
     /// Serves the warehouse of a sandbox.
     pub fn start(sandbox: &Sandbox, options: &[&str]) -> Self {
         let mut command = sandbox.command(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(options);
+        Self::run(command)
+    }
+
+    /// Runs a command until it says where it listens.
+    pub fn run(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, said) = mpsc::channel();
         // The thread reads on until the server ends, so that the server never waits for a reader.
-        std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        // Made at once, so that whatever stops the test ends the process too.
+        let mut server = Self { child, address: String::new(), said };
         let mut told = Vec::new();
-        loop {
-            let Ok(line) = lines.recv_timeout(PATIENCE) else {
-                let _ = child.kill();
-                let _ = child.wait();
+        while server.address.is_empty() {
+            let Ok(line) = server.said.recv_timeout(PATIENCE) else {
                 panic!("the server did not say where it listens: {told:?}");
             };
             if let Some((_, after)) = line.split_once("http://") {
-                let address = after.split_whitespace().next().unwrap().to_owned();
-                return Self { child, address };
+                // The demo goes on behind a semicolon.
+                server.address = after.split([' ', ';']).next().unwrap().to_owned();
             }
             told.push(line);
         }
+        server
+    }
+
+    /// The next line that it says on stderr.
+    pub fn next_line(&self) -> String {
+        self.said.recv_timeout(PATIENCE).expect("the server says something more")
     }
 
     /// Where it is served.

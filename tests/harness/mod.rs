@@ -8,6 +8,7 @@
 //! | `real_data` | Online Retail and AdventureWorks | the figures of real data |
 //! | `segments` | a hand-made corp of seven customers | the meaning of each condition |
 //! | `taxonomy` | five customers, listed three times | tags over time |
+//! | `plans` | five customers, of whom four sleep, listed twice | plans while the world moves on |
 
 pub mod corp;
 pub mod http;
@@ -92,8 +93,24 @@ impl Sandbox {
 
     /// A call of the program, in this folder and untouched by the settings of whoever runs the tests.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).current_dir(&self.root).stdin(Stdio::null());
+        let mut command = self.process(PROGRAM);
+        command.args(args);
+        command
+    }
+
+    /// Runs a script of bash in this folder to its end. It finds the program under its own name.
+    pub fn shell(&self, script: &str) -> Answer {
+        let beside = Path::new(PROGRAM).parent().unwrap().to_path_buf();
+        let known = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(beside).chain(std::env::split_paths(&known));
+        let mut command = self.process("bash");
+        command.args(["-c", script]).env("PATH", std::env::join_paths(folders).unwrap());
+        Answer::of(command)
+    }
+
+    fn process(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).stdin(Stdio::null());
         for variable in ["TAGMILL_WAREHOUSE", "TAGMILL_LOG", "RUST_BACKTRACE", "LOGNAME"] {
             command.env_remove(variable);
         }

@@ -231,11 +231,13 @@ impl Making<'_> {
         };
         let never = self.random.pick(&[Never::Include, Never::Exclude, Never::SinceCreated]);
         let has_currency = measure == Measure::Sum && self.random.is(50);
+        let events = self.random.some(&self.vocabulary.event_types, 3);
+        let (filter, window) = (self.filter(), self.window());
         EventLeaf {
-            events: self.random.some(&self.vocabulary.event_types, 3),
-            filter: self.filter(),
-            window: self.window(),
-            include_today: self.random.is(30),
+            events,
+            filter,
+            window,
+            include_today: self.random.is(30) && window.ends_with_as_of_day(),
             never: (measure == Measure::Last).then_some(never),
             measure,
             test,

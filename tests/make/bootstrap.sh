@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks, and nothing where it lacks nothing:
 #   bootstrap.sh build   a C compiler, for the few dependencies that hold C (SQLite, zstd, the TLS library)
-#   bootstrap.sh test    that, and Python with the packages of tests/python/requirements.txt in .venv
+#   bootstrap.sh test    that, curl, and Python with the packages of tests/python/requirements.txt in .venv
 # System packages come from apt when this runs as root; otherwise they are named, and this stops with 1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -39,6 +39,7 @@ can_make_venv() {
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 if [ "$goal" = test ]; then
+    command -v curl >/dev/null || missing+=(curl)
     command -v python3 >/dev/null || missing+=(python3)
     can_make_venv || missing+=(python3-venv)
 fi

@@ -97,7 +97,7 @@ impl Certainty {
 pub struct ClassFound {
     /// The class.
     pub class: StaleClass,
-    /// How sure it is; only [`StaleClass::NotRenewed`] is ever less than certain.
+    /// How sure it is; only [`StaleClass::NotRenewed`] and [`StaleClass::Unread`] are ever less than certain.
     pub certainty: Certainty,
     /// What speaks for it, with the figures.
     pub evidence: Sentence,

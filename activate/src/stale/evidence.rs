@@ -3,12 +3,15 @@
 use chrono::NaiveDate;
 
 use super::wording::{counted, listed, thousands};
-use super::{Age, Certainty, ClassFound, Sentence, StaleClass, StaleOptions, TagAges, TagFacts, read_name_date};
+use super::{
+    Age, Certainty, ClassFound, ReaderDoubt, Sentence, StaleClass, StaleOptions, TagAges, TagFacts, read_name_date,
+};
 
 /// How many names of other tags an evidence sentence shows.
 const SHOWN_TWINS: usize = 3;
 
-/// The classes of one tag, by weight; `twins` are the full names of the tags that say the same.
+/// The classes of one tag but the last, [`unread`], by weight; `twins` are the full names of the tags that say the
+/// same.
 ///
 /// A deleted tag is never called unused, unread or a duplicate: its only trouble is who still holds it.
 pub(super) fn classes_of(fact: &TagFacts, ages: &TagAges, twins: &[String], options: &StaleOptions) -> Vec<ClassFound> {
@@ -19,7 +22,7 @@ pub(super) fn classes_of(fact: &TagFacts, ages: &TagAges, twins: &[String], opti
             .flatten()
             .collect();
     if is_living {
-        found.extend([unused(fact, options), duplicate_meaning(twins), unread(fact)].into_iter().flatten());
+        found.extend([unused(fact, options), duplicate_meaning(twins)].into_iter().flatten());
     }
     found
 }
@@ -136,7 +139,24 @@ fn unused(fact: &TagFacts, options: &StaleOptions) -> Option<ClassFound> {
         (english, format!("；创建于 {}（{}前）", age.since, age.chinese()))
     };
     let (made_english, made_chinese) = fact.created_at.map(made).unwrap_or_default();
-    certain(StaleClass::Unused, format!("Nobody holds it{made_english}."), format!("没有客户持有{made_chinese}。"))
+    let (former_english, former_chinese) = former(fact.former_holders);
+    certain(
+        StaleClass::Unused,
+        format!("Nobody holds it{former_english}{made_english}."),
+        format!("没有客户持有{former_chinese}{made_chinese}。"),
+    )
+}
+
+/// What the evidence adds, in both languages, where only follows that are over hold the tag.
+fn former(former_holders: u64) -> (String, String) {
+    if former_holders == 0 {
+        return Default::default();
+    }
+    let customers = counted(former_holders, "customer", "customers");
+    (
+        format!(" on an active follow, only {customers} on follows that have left or ended"),
+        format!("（仅 {} 位客户在已结束的跟进关系上）", thousands(former_holders)),
+    )
 }
 
 fn duplicate_meaning(twins: &[String]) -> Option<ClassFound> {
@@ -156,11 +176,16 @@ fn duplicate_meaning(twins: &[String]) -> Option<ClassFound> {
     )
 }
 
-fn unread(fact: &TagFacts) -> Option<ClassFound> {
-    if !fact.readers.is_empty() {
+/// The class of a living tag that nothing reads: certain without doubts, else possible.
+pub(super) fn unread(fact: &TagFacts, doubts: &[ReaderDoubt], options: &StaleOptions) -> Option<ClassFound> {
+    if !fact.readers.is_empty() || !fact.is_living(options.as_of) {
         return None;
     }
-    certain(StaleClass::Unread, "No segment and no rule reads it.".into(), "没有分群或规则用到它。".into())
+    if doubts.is_empty() {
+        return certain(StaleClass::Unread, "No segment and no rule reads it.".into(), "没有分群或规则用到它。".into());
+    }
+    let evidence = Sentence::new("No segment and no rule was seen to read it.", "没有看到分群或规则用到它。");
+    Some(ClassFound { class: StaleClass::Unread, certainty: Certainty::Possible, evidence })
 }
 
 /// Wrapped, because every caller is a test that either finds its class or does not.

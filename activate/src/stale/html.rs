@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::table::{Scale, findings_table, unread_list};
 use super::wording::{counted, thousands};
-use super::{ClassCount, Finding, StaleClass, StaleReport};
+use super::{ClassCount, Finding, Sentence, StaleClass, StaleReport};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -153,6 +153,7 @@ fn body(report: &StaleReport) -> Markup {
     html! {
         (legend(report))
         (about_ages())
+        @for doubt in &report.doubts { (note(&doubt.sentence())) }
         @if !ready.is_empty() {
             section.findings.tabled.ready {
                 h2 { (both("May enter a cleanup plan", "可进入清理计划")) span.count { (ready.len()) } }
@@ -220,6 +221,10 @@ fn about_ages() -> Markup {
             }
         }
     }
+}
+
+fn note(sentence: &Sentence) -> Markup {
+    html! { p.note { (both(&sentence.english, &sentence.chinese)) } }
 }
 
 fn nothing_found() -> Markup {

@@ -1,15 +1,17 @@
 //! The report as JSON, for programs.
 //!
 //! Field names are stable; a reader must bear fields that are added. Instants are RFC 3339 in UTC, days (`since`) are
-//! business days of `time_zone`, `holders` are distinct customers.
+//! business days of `time_zone`, `holders` are distinct customers. `notes` say what keeps "unread" from being certain.
 //!
 //! ```text
 //! snapshot_id, as_of, time_zone, options { max_age_days }
 //! totals { tags, findings, may_enter_plan, only_unread, holdings, holdings_may_enter_plan }
+//! notes [ { english, chinese } ]                                              empty where nothing does
 //! classes [ { class, tags, holdings, english, chinese } ]                       all seven, by weight
 //! findings [ {
 //!   tag_id, group_name, tag_name, tag_class|null, is_protected, is_deleted,
-//!   created_at|null, valid_until|null, valid_to|null, holders, holding_follows,
+//!   created_at|null, valid_until|null, valid_to|null, holders, holders_may_enter, holding_follows, former_holders,
+//!   held_by_rule|null, given_since, undated        holders since the tag's date had passed, and not known to be so or not
 //!   age { certain|null, possible|null }, each { since, days, months, english, chinese }
 //!   classes [ { class, certainty: "certain"|"possible", evidence { english, chinese } } ]   never empty
 //!   readers [ name ], may_enter_plan, why { english, chinese }
@@ -38,6 +40,7 @@ pub fn to_json(report: &StaleReport) -> Value {
             "holdings": totals.holdings,
             "holdings_may_enter_plan": totals.holdings_may_enter_plan,
         },
+        "notes": report.doubts.iter().map(|doubt| sentence(&doubt.sentence())).collect::<Vec<Value>>(),
         "classes": report.class_counts.iter().map(class_count).collect::<Vec<Value>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<Value>>(),
     })
@@ -67,7 +70,12 @@ fn finding(finding: &Finding) -> Value {
         "valid_until": tag.valid_until.map(instant),
         "valid_to": tag.valid_to.map(instant),
         "holders": tag.holders,
+        "holders_may_enter": finding.holders_may_enter,
         "holding_follows": tag.holding_follows,
+        "former_holders": tag.former_holders,
+        "held_by_rule": tag.held_by_rule,
+        "given_since": tag.given_since,
+        "undated": tag.undated,
         "age": {
             "certain": finding.ages.certain.as_ref().map(age),
             "possible": finding.ages.possible.as_ref().map(age),

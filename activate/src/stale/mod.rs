@@ -8,8 +8,12 @@
 //! one. A finding is listed when either passes the limit and says which; only the certain one may lead to a plan.
 //!
 //! **The tag and its holders.** Ages here are those of the newest assignment among a tag's present holders: a tag that
-//! one customer was given last week is not old, though others may have held it for years. A plan made from a finding
-//! leaves out every holder whose own assignment is younger than the ground it was made on.
+//! one customer was given last week is not old, though others may have held it for years. Of a tag that may enter a
+//! plan, only those holders may who were not certainly given it since its date had passed; they are counted apart.
+//! Holders are customers who hold the tag on an active follow, or by themselves.
+//!
+//! **Unread** is certain only where everybody who could read the tag was asked: [`ReaderDoubt`] says what is in the
+//! way.
 //!
 //! Where to look next: `evidence.rs` decides the classes, `plan_gate.rs` what may enter a plan, `name_date.rs` reads
 //! dates out of names such as `双11意向客户2023`.
@@ -23,6 +27,7 @@ mod html;
 mod json;
 mod name_date;
 mod plan_gate;
+mod reader_doubt;
 mod report;
 mod table;
 mod twins;
@@ -41,6 +46,8 @@ pub use classes::{Certainty, ClassFound, StaleClass};
 pub use html::to_html;
 pub use json::to_json;
 pub use name_date::{NameDate, NameDateBasis, read_name_date};
+pub(crate) use plan_gate::passed_at;
+pub use reader_doubt::ReaderDoubt;
 pub use report::{ClassCount, Finding, StaleReport, Totals};
 pub use wording::Sentence;
 
@@ -51,19 +58,20 @@ pub use wording::Sentence;
 /// shortly before or after its renewal.
 pub const DEFAULT_MAX_AGE_DAYS: u32 = 400;
 
-/// Finds the stale tags among `facts`, with evidence and a verdict for each.
+/// Finds the stale tags among `facts`, with evidence and a verdict for each. With `doubts`, what nobody was seen to
+/// read is unread only as far as can be told.
 ///
 /// Findings are sorted: what may enter a plan first, then by holders and by age, the most first; ties by group, tag
 /// and id. A deleted tag without holders is no finding: nothing of it is left.
-pub fn find_stale(facts: &[TagFacts], options: &StaleOptions) -> StaleReport {
+pub fn find_stale(facts: &[TagFacts], doubts: &[ReaderDoubt], options: &StaleOptions) -> StaleReport {
     let twins = twins::find(facts, options);
     let findings = facts
         .iter()
         .zip(&twins)
         .filter(|(fact, _)| fact.is_living(options.as_of) || fact.holders > 0)
-        .filter_map(|(fact, twins)| finding(fact, twins, options))
+        .filter_map(|(fact, twins)| finding(fact, twins, doubts, options))
         .collect();
-    StaleReport::new(facts, findings, options)
+    StaleReport::new(facts, findings, doubts, options)
 }
 
 /// What a snapshot knows about one tag, living or deleted.
@@ -85,10 +93,19 @@ pub struct TagFacts {
     pub is_protected: bool,
     /// `temporary` or `long_term`; `None` where not told.
     pub class: Option<String>,
-    /// Distinct customers who hold it now.
+    /// Distinct customers who hold it now, on an active follow or by themselves.
     pub holders: u64,
-    /// Follows that hold it now; customer-level assignments are on no follow.
+    /// Customers who hold it on follows that have left or ended, and nowhere else; they are no holders.
+    pub former_holders: u64,
+    /// Active follows that hold it now; customer-level assignments are on no follow.
     pub holding_follows: u64,
+    /// A rule that holds it for some of the holders, by its source `rule:NAME`; `None` where no rule does.
+    pub held_by_rule: Option<String>,
+    /// Of the holders, those who were certainly given it since its date had passed: the end that its owner set, or the
+    /// last day that its name speaks of. None where no date of it has passed.
+    pub given_since: u64,
+    /// Of the holders, those of whom it is not known whether they were given it before that date or since.
+    pub undated: u64,
     /// The instant by which the newest open or renewed assignment had certainly happened: the greatest of
     /// `assigned_at`, else `seen_by`, over the present holders. `None` without holders.
     pub last_given_certain: Option<DateTime<Utc>>,
@@ -125,9 +142,10 @@ pub struct StaleOptions {
     pub max_age_days: u32,
 }
 
-fn finding(fact: &TagFacts, twins: &[String], options: &StaleOptions) -> Option<Finding> {
+fn finding(fact: &TagFacts, twins: &[String], doubts: &[ReaderDoubt], options: &StaleOptions) -> Option<Finding> {
     let ages = TagAges::of(fact, options);
-    let classes = evidence::classes_of(fact, &ages, twins, options);
+    let mut classes = evidence::classes_of(fact, &ages, twins, options);
+    classes.extend(evidence::unread(fact, doubts, options));
     if classes.is_empty() {
         return None;
     }
@@ -137,7 +155,8 @@ fn finding(fact: &TagFacts, twins: &[String], options: &StaleOptions) -> Option<
         is_deleted: !fact.is_living(options.as_of),
         ages,
         classes,
-        may_enter_plan: verdict.may_enter,
+        may_enter_plan: verdict.holders_may_enter > 0,
+        holders_may_enter: verdict.holders_may_enter,
         why: verdict.why,
     })
 }

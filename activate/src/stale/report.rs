@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{ClassFound, Sentence, StaleClass, StaleOptions, TagAges, TagFacts};
+use super::{ClassFound, ReaderDoubt, Sentence, StaleClass, StaleOptions, TagAges, TagFacts};
 
 /// The stale tags of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct StaleReport {
     pub totals: Totals,
     /// One row per class, all seven, by weight; a tag counts in each of its classes.
     pub class_counts: Vec<ClassCount>,
+    /// What keeps "unread" from being certain, the same for every tag; empty where it is.
+    pub doubts: Vec<ReaderDoubt>,
     /// The findings: what may enter a plan first, then by holders and by age, the most first.
     pub findings: Vec<Finding>,
 }
@@ -31,6 +33,9 @@ pub struct Finding {
     /// Whether a plan may remove it from its holders: never a protected tag, and only on its owner's word, a passed
     /// date in its name, or certain age.
     pub may_enter_plan: bool,
+    /// From how many of its holders a plan may remove it: those who were not certainly given it since its date had
+    /// passed. None where it stays out of a plan.
+    pub holders_may_enter: u64,
     /// The ground for it, or what is against it.
     pub why: Sentence,
 }
@@ -55,7 +60,7 @@ pub struct Totals {
     pub only_unread: u64,
     /// Holdings of every finding.
     pub holdings: u64,
-    /// Holdings of the findings that may enter a plan.
+    /// Holdings that may enter a plan: of the findings that may, those holders who may.
     pub holdings_may_enter_plan: u64,
 }
 
@@ -79,7 +84,12 @@ pub struct ClassCount {
 
 impl StaleReport {
     /// Sorts the findings and sums them up; `facts` are all tags that were looked at.
-    pub(super) fn new(facts: &[TagFacts], mut findings: Vec<Finding>, options: &StaleOptions) -> Self {
+    pub(super) fn new(
+        facts: &[TagFacts],
+        mut findings: Vec<Finding>,
+        doubts: &[ReaderDoubt],
+        options: &StaleOptions,
+    ) -> Self {
         findings.sort_by(by_urgency);
         let looked_at = facts.iter().filter(|fact| fact.is_living(options.as_of) || fact.holders > 0);
         let in_plan = |finding: &&Finding| finding.may_enter_plan;
@@ -89,10 +99,10 @@ impl StaleReport {
             may_enter_plan: count(findings.iter().filter(in_plan)),
             only_unread: count(findings.iter().filter(|finding| finding.is_only_unread())),
             holdings: holdings(findings.iter()),
-            holdings_may_enter_plan: holdings(findings.iter().filter(in_plan)),
+            holdings_may_enter_plan: findings.iter().map(|finding| finding.holders_may_enter).sum(),
         };
         let class_counts = StaleClass::ALL.iter().map(|class| class_count(*class, &findings)).collect();
-        Self { options: *options, totals, class_counts, findings }
+        Self { options: *options, totals, class_counts, doubts: doubts.to_vec(), findings }
     }
 }
 

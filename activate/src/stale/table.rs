@@ -117,6 +117,10 @@ fn holders_cell(finding: &Finding, scale: &Scale) -> Markup {
             @if tag.holding_follows != tag.holders {
                 div.small { (both(&format!("on {follows}"), &format!("{} 条跟进关系", thousands(tag.holding_follows)))) }
             }
+            @if finding.may_enter_plan && finding.holders_may_enter != tag.holders {
+                @let may = thousands(finding.holders_may_enter);
+                div.small { (both(&format!("{may} may enter a plan"), &format!("{may} 位可进入清理计划"))) }
+            }
             div.bar.share style={ "--share:" (percent(tag.holders, scale.holders)) } {}
         }
     }

@@ -1,4 +1,6 @@
-//! The name-date reader by many names, the classes and their limits, the plan gate, and what both renderings promise.
+//! The name-date reader by many names, the classes and their limits, and what both renderings promise.
+
+mod plan_gate;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
@@ -21,6 +23,11 @@ fn options() -> StaleOptions {
     }
 }
 
+/// The report where everybody who could read a tag was asked.
+fn find_stale(facts: &[TagFacts], options: &StaleOptions) -> StaleReport {
+    super::find_stale(facts, &[], options)
+}
+
 /// A living, held, fresh and read tag: no finding.
 fn tag(group: &str, name: &str) -> TagFacts {
     TagFacts {
@@ -33,7 +40,11 @@ fn tag(group: &str, name: &str) -> TagFacts {
         is_protected: false,
         class: None,
         holders: 10,
+        former_holders: 0,
         holding_follows: 12,
+        held_by_rule: None,
+        given_since: 0,
+        undated: 0,
         last_given_certain: Some(at("2026-11-01 09:00")),
         last_given_possible: Some(at("2026-10-20 09:00")),
         readers: vec!["vip_birthday".to_owned()],
@@ -178,18 +189,6 @@ fn a_tag_given_again_a_year_ago_is_not_called_not_renewed() {
 }
 
 #[test]
-fn an_age_that_is_only_possible_is_listed_and_stays_out_of_a_plan() {
-    let fact = TagFacts { last_given_possible: Some(at("2023-11-03 10:00")), ..tag("来源渠道", "视频号") };
-    let finding = the_finding(&[fact]);
-    assert_eq!(classes(&finding), [("not_renewed", "possible")]);
-    assert_eq!(
-        finding.classes[0].evidence.english,
-        "The newest assignment happened between 2023-11-03 and 2026-11-01: up to 3 y 0 mo old, and 11 d for certain."
-    );
-    assert!(!finding.may_enter_plan);
-}
-
-#[test]
 fn the_age_limit_is_the_last_day_that_passes() {
     let options = StaleOptions { max_age_days: 366, ..options() };
     assert!(find_stale(&[given(tag("a", "b"), "2025-11-11")], &options).findings.is_empty());
@@ -202,38 +201,6 @@ fn a_campaign_passes_with_the_end_of_its_last_day() {
     let on_the_day = StaleOptions { as_of: at("2026-11-11 23:59"), ..options() };
     assert!(find_stale(&facts, &on_the_day).findings.is_empty());
     assert_eq!(classes(&the_finding(&facts)), [("campaign_passed", "certain")]);
-}
-
-#[test]
-fn the_owners_word_opens_the_plan_and_closes_it() {
-    let ended = TagFacts { valid_until: Some(at("2026-06-30 00:00")), ..tag("临时", "试听") };
-    let finding = the_finding(&[ended]);
-    assert_eq!(classes(&finding), [("expired", "certain")]);
-    assert!(finding.may_enter_plan);
-
-    let kept =
-        TagFacts { valid_until: Some(at("2027-01-01 00:00")), ..given(tag("活动", "国庆2023"), "2023-10-01") };
-    let finding = the_finding(&[kept]);
-    assert!(!finding.may_enter_plan);
-    assert_eq!(finding.why.english, "Stays out of a plan: its owner says it is valid until 2027-01-01.");
-}
-
-/// S14: protected tags are excluded from cleanup.
-#[test]
-fn a_protected_tag_is_listed_and_never_enters_a_plan() {
-    let ended = Some(at("2026-06-30 00:00"));
-    let fact = TagFacts { is_protected: true, valid_until: ended, ..given(tag("活动", "双11 2023"), "2023-11-11") };
-    let finding = the_finding(&[fact]);
-    assert_eq!(finding.classes.len(), 3);
-    assert!(!finding.may_enter_plan);
-}
-
-#[test]
-fn a_long_term_tag_does_not_end_by_age_alone() {
-    let fact = TagFacts { class: Some("long_term".to_owned()), ..given(tag("地区", "华东"), "2023-11-11") };
-    let finding = the_finding(&[fact]);
-    assert_eq!(classes(&finding), [("not_renewed", "certain")]);
-    assert!(!finding.may_enter_plan);
 }
 
 #[test]
@@ -260,6 +227,31 @@ fn a_tag_nobody_holds_and_nobody_reads_is_in_both_classes() {
     let finding = the_finding(&[fact]);
     assert_eq!(classes(&finding), [("unused", "certain"), ("unread", "certain")]);
     assert!(!finding.may_enter_plan && !finding.is_only_unread());
+
+    let left_behind = TagFacts { former_holders: 3, ..finding.tag };
+    assert_eq!(
+        the_finding(&[left_behind]).classes[0].evidence.english,
+        "Nobody holds it on an active follow, only 3 customers on follows that have left or ended."
+    );
+}
+
+#[test]
+fn a_tag_nobody_was_seen_to_read_is_possibly_unread_while_there_is_a_doubt_and_the_report_says_why() {
+    let fact = TagFacts { readers: vec![], ..tag("活动", "抽奖") };
+    let doubts = [
+        (ReaderDoubt::NoDefinitions, "No folder of definitions was looked into"),
+        (ReaderDoubt::Unreadable(vec!["vip".to_owned()]), "“vip” could not be read as a segment"),
+        (ReaderDoubt::AsksInSql(["a", "b", "c", "d"].map(str::to_owned).to_vec()), "“a”, “b”, “c” and 1 more"),
+    ];
+    for (doubt, said) in doubts {
+        let report = super::find_stale(std::slice::from_ref(&fact), std::slice::from_ref(&doubt), &options());
+        assert_eq!(classes(&report.findings[0]), [("unread", "possible")]);
+        let note = to_json(&report)["notes"][0]["english"].clone();
+        assert!(note.as_str().is_some_and(|note| note.contains(said)), "{note}");
+        assert!(to_html(&report).contains(said), "{said}");
+    }
+    let read = tag("活动", "抽奖");
+    assert!(super::find_stale(&[read], &[ReaderDoubt::NoDefinitions], &options()).findings.is_empty());
 }
 
 #[test]
@@ -356,7 +348,12 @@ fn json_keeps_its_field_names() {
         "valid_until": null,
         "valid_to": null,
         "holders": 10,
+        "holders_may_enter": 10,
         "holding_follows": 12,
+        "former_holders": 0,
+        "held_by_rule": null,
+        "given_since": 0,
+        "undated": 0,
         "age": { "certain": age, "possible": age },
         "classes": [
             {

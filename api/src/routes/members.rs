@@ -1,7 +1,8 @@
 //! The members of a segment, page by page.
 //!
-//! A page says where the next one begins, by the last customer number it gave and the snapshot it was read from. A
-//! later page is read from that same snapshot, so that nobody is skipped or given twice while new ones are published.
+//! A page says where the next one begins, by the last customer number it gave, the snapshot it was read from and the
+//! definition it answers. A later page is read from that same snapshot, so that nobody is skipped or given twice while
+//! new ones are published; once the definition is edited, there is no later page.
 
 use arrow::array::RecordBatch;
 use axum::Json;
@@ -20,7 +21,7 @@ use utoipa_axum::routes;
 use super::{App, row_limit};
 use crate::as_of::join_as_of;
 use crate::cells::{object_of, rows_of};
-use crate::cursor::MemberCursor;
+use crate::cursor::{DefinitionMark, MemberCursor};
 use crate::entity_tag::EntityTag;
 use crate::error::ApiError;
 use crate::extract::{InPath, InQuery};
@@ -79,6 +80,8 @@ async fn list_members(
     let cursor = params.cursor.as_deref().map(MemberCursor::parse).transpose()?;
     let asked = app.as_of(params.as_of.as_deref())?;
     let segment = app.segment(name).await?;
+    let definition = DefinitionMark::of(&segment.hash);
+    require_same_definition(cursor, definition, &segment.key)?;
     let view = app.view(pinned(join_as_of(segment.segment.as_of, asked)?, cursor)).await?;
     let snapshot_id = view.ledger_row().snapshot_id;
     require_same_snapshot(cursor, snapshot_id)?;
@@ -101,7 +104,7 @@ async fn list_members(
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = match items.last() {
-        Some(last) if has_more => Some(MemberCursor { snapshot_id, after: number_of(last)? }.to_string()),
+        Some(last) if has_more => Some(MemberCursor { snapshot_id, definition, after: number_of(last)? }.to_string()),
         _ => None,
     };
     Ok(tag.on(Json(MemberPage { items, next_cursor, count: SegmentCount::from(evaluation.count()) })))
@@ -112,6 +115,15 @@ fn pinned(as_of: AsOf, cursor: Option<MemberCursor>) -> AsOf {
     match (as_of, cursor) {
         (AsOf::Latest, Some(cursor)) => AsOf::Snapshot(cursor.snapshot_id),
         _ => as_of,
+    }
+}
+
+/// Refuses a cursor of another definition: the segment was edited since the page before, or the cursor is of another
+/// segment's list.
+fn require_same_definition(cursor: Option<MemberCursor>, found: DefinitionMark, segment: &str) -> Result<(), ApiError> {
+    match cursor {
+        Some(cursor) if cursor.definition != found => Err(ApiError::CursorEdited { segment: segment.to_owned() }),
+        _ => Ok(()),
     }
 }
 
@@ -155,20 +167,30 @@ fn number_of(member: &Value) -> Result<CustomerNo, ApiError> {
 mod tests {
     use super::*;
 
-    const CURSOR: MemberCursor = MemberCursor { snapshot_id: SnapshotId(12), after: CustomerNo(7) };
+    fn cursor() -> MemberCursor {
+        MemberCursor { snapshot_id: SnapshotId(12), definition: DefinitionMark::of("abc"), after: CustomerNo(7) }
+    }
 
     #[test]
     fn a_later_page_stays_on_the_snapshot_of_the_first() {
         assert_eq!(pinned(AsOf::Latest, None), AsOf::Latest);
-        assert_eq!(pinned(AsOf::Latest, Some(CURSOR)), AsOf::Snapshot(SnapshotId(12)));
-        assert!(require_same_snapshot(Some(CURSOR), SnapshotId(12)).is_ok());
+        assert_eq!(pinned(AsOf::Latest, Some(cursor())), AsOf::Snapshot(SnapshotId(12)));
+        assert!(require_same_snapshot(Some(cursor()), SnapshotId(12)).is_ok());
     }
 
     #[test]
     fn a_cursor_of_another_snapshot_is_refused() {
-        assert_eq!(pinned(AsOf::Snapshot(SnapshotId(3)), Some(CURSOR)), AsOf::Snapshot(SnapshotId(3)));
-        let refused = require_same_snapshot(Some(CURSOR), SnapshotId(3));
+        assert_eq!(pinned(AsOf::Snapshot(SnapshotId(3)), Some(cursor())), AsOf::Snapshot(SnapshotId(3)));
+        let refused = require_same_snapshot(Some(cursor()), SnapshotId(3));
         assert!(matches!(refused, Err(ApiError::CursorMoved { cursor: 12, found: 3 })));
+    }
+
+    #[test]
+    fn a_cursor_of_another_definition_is_refused() {
+        assert!(require_same_definition(Some(cursor()), DefinitionMark::of("abc"), "vip").is_ok());
+        assert!(require_same_definition(None, DefinitionMark::of("abd"), "vip").is_ok());
+        let refused = require_same_definition(Some(cursor()), DefinitionMark::of("abd"), "vip");
+        assert!(matches!(refused, Err(ApiError::CursorEdited { segment }) if segment == "vip"));
     }
 
     #[test]

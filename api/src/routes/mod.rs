@@ -55,9 +55,9 @@ impl App {
         Self { engine, definitions }
     }
 
-    /// Opens a state of the warehouse, with private columns masked.
+    /// Opens a state of the warehouse for one request, with private columns masked.
     async fn view(&self, as_of: AsOf) -> Result<View, ApiError> {
-        Ok(self.engine.view(as_of, Access::Masked).await?)
+        Ok(self.engine.view(as_of, Access::Masked).await?.for_one_question())
     }
 
     /// Reads the `as_of` of a request, if it has one.
@@ -76,7 +76,7 @@ impl App {
         let definitions = self.definitions.clone();
         off_the_web(move || {
             require_names(&definitions, [name.as_str()])?;
-            Ok(definitions.load(&name)?)
+            Ok(definitions.load_name(&name)?)
         })
         .await
     }
@@ -89,26 +89,19 @@ impl App {
             let segment = parse_segment(&text).map_err(|problems| QueryError::Document { document, problems })?;
             let mut names = Vec::new();
             collect_references(&segment.condition, &mut names);
-            if !names.is_empty() {
-                require_names(&definitions, names)?;
-            }
+            require_names(&definitions, names)?;
             Ok(definitions.from_segment("(definition)", segment)?)
         })
         .await
     }
 }
 
-/// Refuses every name that is no listed segment. A definition may also be loaded by the path of its file, and no
-/// request may reach into the file system.
+/// Refuses every name that is no segment's. One that cannot be read passes, so that loading it says what is wrong.
 fn require_names<'n>(definitions: &Definitions, names: impl IntoIterator<Item = &'n str>) -> Result<(), ApiError> {
+    let Some(name) = names.into_iter().find(|name| !definitions.has_segment(name)) else { return Ok(()) };
     let known = definitions.segment_names()?;
-    for name in names {
-        if !known.iter().any(|known| known == name) {
-            let near = near_names(name, known.iter().map(String::as_str));
-            return Err(ApiError::SegmentUnknown { name: name.to_owned(), near });
-        }
-    }
-    Ok(())
+    let near = near_names(name, known.iter().map(String::as_str));
+    Err(ApiError::SegmentUnknown { name: name.to_owned(), near })
 }
 
 fn collect_references<'n>(node: &'n Node, names: &mut Vec<&'n str>) {

@@ -1,15 +1,15 @@
 //! What became of every record of a file: raw = parsed + unparsable.
 
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::OnceLock;
 
-/// The most unparsable rows of one file that are kept with their text; the rest is counted.
-const MAX_UNPARSABLE_KEPT: usize = 100_000;
+use super::digest::{FileVersion, file_digest};
+use super::error::RawError;
+
 /// The most bytes of one unparsable record that are kept.
 const MAX_RAW_BYTES: usize = 64 * 1024;
-/// Once a file's kept records come to `AMPLE_BYTES` together, further ones are cut to `SCANT_RAW_BYTES`: a file in a
-/// wrong encoding is all unparsable, and must not fill the memory.
-const AMPLE_BYTES: usize = 64 * 1024 * 1024;
-const SCANT_RAW_BYTES: usize = 1024;
 
 /// The record is not UTF-8.
 pub(super) const NOT_UTF8: &str = "RAW_NOT_UTF8";
@@ -37,17 +37,32 @@ impl Progress for NoProgress {
     fn bytes_read(&self, _bytes: u64) {}
 }
 
+/// Hears of each record that can't be read; it breaks when it wants no more.
+pub(super) type FlawSink<'a> = dyn FnMut(Unparsable) -> ControlFlow<()> + 'a;
+
+/// The records of a file, for whoever wants their account and not their rows.
+pub(super) trait Records: fmt::Debug + Send + Sync {
+    /// Where the file is, as the source wrote it.
+    fn location(&self) -> &Path;
+
+    /// Reads the file until it ends or `flawed` breaks, hands over every record that can't be read, in the order of the
+    /// file, and returns what was counted so far; blocks.
+    fn tally(&self, flawed: &mut FlawSink<'_>) -> Result<TallySheet, RawError>;
+}
+
 /// The account of one file, empty until a scan has read the file to its end.
 #[derive(Debug)]
 pub struct FileAccount {
     path: String,
-    digest: OnceLock<String>,
+    records: Box<dyn Records>,
+    version: OnceLock<FileVersion>,
     tally: OnceLock<FileTally>,
 }
 
 impl FileAccount {
-    pub(super) fn new(path: String) -> Self {
-        Self { path, digest: OnceLock::new(), tally: OnceLock::new() }
+    pub(super) fn new(records: impl Records + 'static) -> Self {
+        let path = records.location().display().to_string();
+        Self { path, records: Box::new(records), version: OnceLock::new(), tally: OnceLock::new() }
     }
 
     /// Returns the path as the source wrote it, the same text as in `_file`.
@@ -61,31 +76,66 @@ impl FileAccount {
         self.tally.get().cloned()
     }
 
-    /// Tells the SHA-256 of the file's bytes, where the caller has just computed it by
-    /// [`file_digest`](super::file_digest); it saves reading a Parquet file a second time. The first digest told stays.
-    /// Text is hashed as it is read, whatever is told here.
-    pub fn know_digest(&self, sha256: String) {
-        self.digest.get_or_init(|| sha256);
+    /// Returns the tally, and reads the file for it alone where no scan has read it to its end; blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RawError`] where the file can't be read, or is not the version that the account knows.
+    pub fn tally(&self) -> Result<FileTally, RawError> {
+        match self.get() {
+            Some(tally) => Ok(tally),
+            None => {
+                let sheet = self.records.tally(&mut |_| ControlFlow::Continue(()))?;
+                self.settle(sheet, None)
+            }
+        }
     }
 
-    pub(super) fn known_digest(&self) -> Option<String> {
-        self.digest.get().cloned()
+    /// Reads the file once more and hands over every record that can't be read, in the order of the file, until `flawed`
+    /// breaks; blocks. Nothing is held back: memory does not grow with their number.
+    ///
+    /// # Errors
+    ///
+    /// [`RawError`] where the file can't be read, or is not the version that the account knows.
+    pub fn read_unparsable(&self, flawed: &mut dyn FnMut(Unparsable) -> ControlFlow<()>) -> Result<(), RawError> {
+        self.records.tally(flawed)?;
+        self.check_version()
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.tally.get().is_some()
+    /// Tells the version that the file had when it was hashed. No scan hashes it again then; one that reads the file to
+    /// its end and finds that it was written since fails with [`RawError::Changed`]. The first version told stays.
+    pub fn know_version(&self, version: FileVersion) {
+        self.version.get_or_init(|| version);
     }
 
-    /// Fills the account, unless an earlier scan has.
-    pub(super) fn settle(&self, sheet: TallySheet, sha256: String) {
-        self.tally.get_or_init(|| FileTally {
+    /// Whether a scan that reads the file to its end has to hash it.
+    pub(super) fn wants_digest(&self) -> bool {
+        self.version.get().is_none() && self.tally.get().is_none()
+    }
+
+    /// Fills the account, unless an earlier scan has. `sha256` is the file's, where the scan has worked it out.
+    pub(super) fn settle(&self, sheet: TallySheet, sha256: Option<String>) -> Result<FileTally, RawError> {
+        self.check_version()?;
+        if let Some(tally) = self.get() {
+            return Ok(tally);
+        }
+        let sha256 = match (self.version.get(), sha256) {
+            (Some(version), _) => version.sha256().to_owned(),
+            (None, Some(sha256)) => sha256,
+            (None, None) => file_digest(self.records.location())?,
+        };
+        let tally = || FileTally {
             path: self.path.clone(),
-            raw: sheet.parsed + sheet.unparsable_count,
+            raw: sheet.parsed + sheet.unparsable,
             parsed: sheet.parsed,
             unparsable: sheet.unparsable,
-            unparsable_count: sheet.unparsable_count,
             sha256,
-        });
+        };
+        Ok(self.tally.get_or_init(tally).clone())
+    }
+
+    fn check_version(&self) -> Result<(), RawError> {
+        self.version.get().map_or(Ok(()), |version| version.check(self.records.location()))
     }
 }
 
@@ -94,14 +144,12 @@ impl FileAccount {
 pub struct FileTally {
     /// The path as the source wrote it.
     pub path: String,
-    /// The records in the file, without header and blank lines: `parsed + unparsable_count`.
+    /// The records in the file, without header and blank lines: `parsed + unparsable`.
     pub raw: u64,
     /// The records that became rows of the table.
     pub parsed: u64,
-    /// The records that could not be read, in the order of the file: the first 100,000 of them.
-    pub unparsable: Vec<Unparsable>,
-    /// How many records could not be read, those that are not kept included.
-    pub unparsable_count: u64,
+    /// The records that could not be read; [`FileAccount::read_unparsable`] shows them.
+    pub unparsable: u64,
     /// SHA-256 of the file's bytes as on disk (a gzip file's compressed bytes), in lower-case hex.
     pub sha256: String,
 }
@@ -115,7 +163,7 @@ pub struct Unparsable {
     pub code: &'static str,
     /// The reason in words.
     pub reason: String,
-    /// The record as it came, at most 64 KiB of it (1 KiB in a file with very many), with U+FFFD for what is not UTF-8.
+    /// The record as it came, at most 64 KiB of it, with U+FFFD for what is not UTF-8.
     pub raw: String,
 }
 
@@ -123,18 +171,17 @@ impl Unparsable {
     pub(super) fn new(line: u64, code: &'static str, reason: String, raw: &[u8]) -> Self {
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         let mut text = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW_BYTES)]).into_owned();
-        cut(&mut text, MAX_RAW_BYTES);
+        // U+FFFD is longer than what it stands for.
+        text.truncate(text.floor_char_boundary(MAX_RAW_BYTES));
         Self { line, code, reason, raw: text }
     }
 }
 
-/// The tally of a scan under way.
+/// The tally of a reading under way.
 #[derive(Debug, Default)]
 pub(super) struct TallySheet {
     parsed: u64,
-    unparsable: Vec<Unparsable>,
-    unparsable_count: u64,
-    kept_bytes: usize,
+    unparsable: u64,
 }
 
 impl TallySheet {
@@ -142,22 +189,7 @@ impl TallySheet {
         self.parsed += rows;
     }
 
-    pub(super) fn unparsable(&mut self, mut row: Unparsable) {
-        self.unparsable_count += 1;
-        if self.unparsable.len() >= MAX_UNPARSABLE_KEPT {
-            return;
-        }
-        if self.kept_bytes > AMPLE_BYTES {
-            cut(&mut row.raw, SCANT_RAW_BYTES);
-            row.raw.shrink_to_fit();
-        }
-        self.kept_bytes += row.raw.len();
-        self.unparsable.push(row);
+    pub(super) fn unparsable(&mut self) {
+        self.unparsable += 1;
     }
-}
-
-/// Cuts `text` to at most `max_bytes`, between characters.
-fn cut(text: &mut String, max_bytes: usize) {
-    let end = text.floor_char_boundary(max_bytes);
-    text.truncate(end);
 }

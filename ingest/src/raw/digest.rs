@@ -1,9 +1,10 @@
 //! SHA-256 of files and of records.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -30,6 +31,63 @@ pub fn file_digest(path: &Path) -> Result<String, RawError> {
         let length = chunk.len();
         reader.consume(length);
     }
+}
+
+/// What a file held when it was hashed: its SHA-256, and by what it is known that nobody has written to it since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileVersion {
+    sha256: String,
+    stamp: Stamp,
+}
+
+impl FileVersion {
+    /// Reads the file once, in constant memory; blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RawError`] where the file is missing, unreadable, or written to meanwhile.
+    pub fn of(path: &Path) -> Result<Self, RawError> {
+        let stamp = Stamp::of(path)?;
+        let version = Self { sha256: file_digest(path)?, stamp };
+        version.check(path)?;
+        Ok(version)
+    }
+
+    /// Returns the SHA-256 of the bytes on disk, in lower-case hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Fails where the file at `path` is no longer this version.
+    pub(super) fn check(&self, path: &Path) -> Result<(), RawError> {
+        if Stamp::of(path)? == self.stamp { Ok(()) } else { Err(RawError::Changed { path: path.to_owned() }) }
+    }
+}
+
+/// What changes with every ordinary way of writing to a file; it costs no reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Self, RawError> {
+        let metadata = fs::metadata(path).map_err(|source| RawError::opening(path, source))?;
+        Ok(Self { bytes: metadata.len(), modified: metadata.modified().ok(), inode: inode(&metadata) })
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Nothing like it is known here.
+#[cfg(not(unix))]
+fn inode(_metadata: &Metadata) -> u64 {
+    0
 }
 
 /// Gives the records of one file their `_row_id`, in the order of the file.

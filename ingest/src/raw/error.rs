@@ -36,6 +36,12 @@ pub enum RawError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file was written to between two readings that belong together.
+    #[error("the file `{}` changed while it was read", .path.display())]
+    Changed {
+        /// The path as the source wrote it.
+        path: PathBuf,
+    },
     /// A gzip file ends early or has wrong content.
     #[error("the gzip file `{}` is damaged or incomplete", .path.display())]
     GzipDamaged {
@@ -141,6 +147,7 @@ impl Diagnose for RawError {
             Self::NoFiles { .. } | Self::Dialect { .. } => ErrorKind::Usage,
             Self::FileMissing { .. } => ErrorKind::NotFound,
             Self::Unreadable { .. } => ErrorKind::Unavailable,
+            Self::Changed { .. } => ErrorKind::Conflict,
             Self::GzipDamaged { .. }
             | Self::Empty { .. }
             | Self::Header { .. }
@@ -158,6 +165,7 @@ impl Diagnose for RawError {
             Self::NoFiles { .. } => "RAW_NO_FILES",
             Self::FileMissing { .. } => "RAW_FILE_MISSING",
             Self::Unreadable { .. } => "RAW_FILE_UNREADABLE",
+            Self::Changed { .. } => "RAW_FILE_CHANGED",
             Self::GzipDamaged { .. } => "RAW_GZIP_DAMAGED",
             Self::Empty { .. } => "RAW_FILE_EMPTY",
             Self::Header { .. } => "RAW_HEADER_INVALID",
@@ -176,6 +184,7 @@ impl Diagnose for RawError {
             Self::NoFiles { .. } => "name at least one file for it",
             Self::FileMissing { hint, .. } => hint,
             Self::Unreadable { .. } => "check that it is a file and that you may read it",
+            Self::Changed { .. } => "run again when nothing writes to it any more",
             Self::GzipDamaged { .. } => "`gzip -t FILE` tells whether the download is complete",
             Self::Empty { .. } => "without a header, the source must list the columns",
             Self::Header { .. } => "text must be UTF-8; without a header, say so and name the columns",

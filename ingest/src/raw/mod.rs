@@ -15,8 +15,9 @@
 //!
 //! A scan reads each file anew, on a blocking thread, and hands over batches of at most 8,192 rows: no file is ever
 //! held whole. What grows with a file is only the memory behind `_row_id`, some 30 bytes for each distinct record. A
-//! record that can't be read costs one row: it is kept with line, code and reason in the file's [`FileAccount`], where
-//! raw = parsed + unparsable. A quote that is never closed costs the line it opens in, and reading goes on at the next.
+//! record that can't be read costs one row: it is counted in the file's [`FileAccount`], where raw = parsed + unparsable,
+//! and [`FileAccount::read_unparsable`] shows it with line, code and reason. A quote that is never closed costs the line
+//! it opens in, and reading goes on at the next.
 //!
 //! What this module does not do: cast, reject or count anything that depends on the target table; that is the mapping's
 //! work. Start at `table` for the scan, at `record` for how CSV is cut into records.
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 
 pub use self::account::{FileAccount, FileTally, NoProgress, Progress, Unparsable};
-pub use self::digest::file_digest;
+pub use self::digest::{FileVersion, file_digest};
 pub use self::error::RawError;
 pub use self::format::{CsvDialect, RawFileSpec, RawFormat};
 
@@ -57,9 +58,10 @@ pub struct RawTable {
 
 /// Opens the files of `spec` far enough to know their columns, and returns them as a table.
 ///
-/// Several files make one table: their columns are matched by name where they have names, and must be the same. A scan
-/// has one partition per file, in the order of the paths; with more than sixteen files, neighbours share a partition. A
-/// large Parquet file is read by two partitions, unless `_row_id` is asked for. This call reads the head of each file,
+/// Several files make one table: their columns are matched by name where they have names, and must be the same. In a
+/// session of one target partition, a scan is one partition with the rows in the order of the paths and of each file.
+/// Otherwise it has one partition per file; with more than sixteen files, neighbours share a partition. A large Parquet
+/// file is read in two parts, unless `_row_id` is asked for. This call reads the head of each file,
 /// and blocks for that long.
 ///
 /// Every scan tells `progress` about the bytes it reads, so that a table read twice counts twice.

@@ -16,9 +16,9 @@ use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 
-use super::account::{FileAccount, Progress, TallySheet};
+use super::account::{FileAccount, FlawSink, Progress, Records, TallySheet};
 use super::columns::{Output, match_columns, unique_names};
-use super::digest::{RowIds, file_digest};
+use super::digest::RowIds;
 use super::error::RawError;
 use super::rows::{BATCH_ROWS, batch_of, file_column, number_column};
 use super::table::{Emit, FileScan, RawFile, TableParts};
@@ -43,12 +43,14 @@ pub(super) fn parquet_files(paths: &[PathBuf], progress: &Arc<dyn Progress>) -> 
         }
         let roots = match_columns(&paths[0], &names, path, &own_names)?;
         check_types(&paths[0], &columns, path, &own, &roots)?;
+        let records = ParquetRecords { path: path.clone(), rows: group_rows(&metadata).iter().sum() };
+        let account = Arc::new(FileAccount::new(records));
         files.push(Arc::new(ParquetFile {
             path: path.clone(),
             size_bytes,
             metadata,
             roots,
-            account: Arc::new(FileAccount::new(path.display().to_string())),
+            account,
             progress: Arc::clone(progress),
         }));
     }
@@ -72,6 +74,31 @@ fn check_types(first: &Path, columns: &[Field], path: &Path, own: &[Field], root
     Err(RawError::ColumnsDiffer { path: path.to_owned(), first: first.to_owned(), difference })
 }
 
+/// Returns the number of rows of each row group.
+fn group_rows(metadata: &ArrowReaderMetadata) -> Vec<u64> {
+    let groups = metadata.metadata().row_groups();
+    groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).collect()
+}
+
+/// The rows of one Parquet file, as its footer counts them: no row of it is unparsable alone.
+#[derive(Debug)]
+struct ParquetRecords {
+    path: PathBuf,
+    rows: u64,
+}
+
+impl Records for ParquetRecords {
+    fn location(&self) -> &Path {
+        &self.path
+    }
+
+    fn tally(&self, _flawed: &mut FlawSink<'_>) -> Result<TallySheet, RawError> {
+        let mut sheet = TallySheet::default();
+        sheet.parsed(self.rows);
+        Ok(sheet)
+    }
+}
+
 /// One Parquet file of a table.
 struct ParquetFile {
     path: PathBuf,
@@ -89,7 +116,7 @@ impl RawFile for ParquetFile {
     }
 
     fn scans(self: Arc<Self>, outputs: &[Output], schema: &SchemaRef) -> Vec<Arc<dyn FileScan>> {
-        let rows = self.group_rows();
+        let rows = group_rows(&self.metadata);
         // `_row_id` counts equal rows from the start of the file, so one reader must see them all.
         let is_split = self.size_bytes >= LARGE_FILE_BYTES && !outputs.contains(&Output::RowId);
         let middle = if is_split { middle_of(&rows) } else { rows.len() };
@@ -119,29 +146,8 @@ impl RawFile for ParquetFile {
 }
 
 impl ParquetFile {
-    /// Returns the number of rows of each row group.
-    fn group_rows(&self) -> Vec<u64> {
-        let groups = self.metadata.metadata().row_groups();
-        groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).collect()
-    }
-
     fn rows_error(&self, source: ArrowError) -> RawError {
         RawError::ParquetRows { path: self.path.clone(), source }
-    }
-
-    /// Fills the account after a complete scan.
-    fn settle(&self) -> Result<(), RawError> {
-        if self.account.is_settled() {
-            return Ok(());
-        }
-        let digest = match self.account.known_digest() {
-            Some(digest) => digest,
-            None => file_digest(&self.path)?,
-        };
-        let mut sheet = TallySheet::default();
-        sheet.parsed(self.group_rows().iter().sum());
-        self.account.settle(sheet, digest);
-        Ok(())
     }
 }
 
@@ -175,7 +181,7 @@ struct ParquetScan {
 impl FileScan for ParquetScan {
     fn run(&self, emit: &mut Emit<'_>) -> Result<ControlFlow<()>, RawError> {
         let file = self.file.as_ref();
-        let total_rows: u64 = file.group_rows().iter().sum();
+        let total_rows: u64 = group_rows(&file.metadata).iter().sum();
         let read_roots = self.read_roots();
         let mut row_ids = RowIds::default();
         let mut row = self.first_row;
@@ -192,7 +198,9 @@ impl FileScan for ParquetScan {
         }
         self.done[self.part].store(true, Ordering::SeqCst);
         if self.done.iter().all(|part| part.load(Ordering::SeqCst)) {
-            file.settle()?;
+            let mut sheet = TallySheet::default();
+            sheet.parsed(total_rows);
+            file.account.settle(sheet, None)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -305,7 +313,7 @@ mod tests {
         writer.close().unwrap();
 
         let metadata = ArrowReaderMetadata::load(&File::open(&path).unwrap(), ArrowReaderOptions::new()).unwrap();
-        let account = Arc::new(FileAccount::new("large.parquet".to_owned()));
+        let account = Arc::new(FileAccount::new(ParquetRecords { path: path.clone(), rows: 8 }));
         let file = Arc::new(ParquetFile {
             path,
             size_bytes: LARGE_FILE_BYTES,
@@ -319,7 +327,7 @@ mod tests {
         assert_eq!(scans.len(), 2);
         let mut lines = Vec::new();
         for scan in scans {
-            assert!(!account.is_settled());
+            assert_eq!(account.get(), None);
             let outcome = scan.run(&mut |batch: RecordBatch| {
                 assert_eq!(batch.column(0), batch.column(1));
                 lines.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());

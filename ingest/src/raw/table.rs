@@ -1,4 +1,4 @@
-//! Raw files as a DataFusion table: projection down to the reader, one stream per file, back-pressure.
+//! Raw files as a DataFusion table: projection down to the reader, one stream per file or one for all, back-pressure.
 //!
 //! A scan's plan is DataFusion's own `StreamingTableExec`. Each of its partitions reads on a blocking thread and sends
 //! its batches through a channel that holds two of them; when the query drops the stream, the next send fails and the
@@ -69,13 +69,19 @@ impl RawProvider {
         Self { schema: Arc::new(Schema::new(fields)), outputs, files: parts.files }
     }
 
-    fn plan(&self, projection: Option<&Vec<usize>>, limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    /// Plans a scan with at most `most_partitions`; a single one keeps the rows in the order of the files.
+    fn plan(
+        &self,
+        most_partitions: usize,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let indices = projection.cloned().unwrap_or_else(|| (0..self.outputs.len()).collect());
         let schema: SchemaRef = Arc::new(self.schema.project(&indices)?);
         let outputs: Vec<Output> = indices.iter().map(|index| self.outputs[*index]).collect();
         let scans: Vec<Arc<dyn FileScan>> =
             self.files.iter().flat_map(|file| Arc::clone(file).scans(&outputs, &schema)).collect();
-        let scans_each = scans.len().div_ceil(MAX_PARTITIONS).max(1);
+        let scans_each = scans.len().div_ceil(most_partitions).max(1);
         let partition = |scans: &[Arc<dyn FileScan>]| -> Arc<dyn PartitionStream> {
             Arc::new(RawPartition { schema: Arc::clone(&schema), scans: scans.to_vec() })
         };
@@ -97,7 +103,7 @@ impl TableProvider for RawProvider {
     // What `async fn` would expand to. Nothing here waits, and a future that captures `Expr` is slow to compile.
     fn scan<'life0, 'life1, 'life2, 'life3, 'async_trait>(
         &'life0 self,
-        _state: &'life1 dyn Session,
+        state: &'life1 dyn Session,
         projection: Option<&'life2 Vec<usize>>,
         _filters: &'life3 [Expr],
         limit: Option<usize>,
@@ -109,7 +115,9 @@ impl TableProvider for RawProvider {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(std::future::ready(self.plan(projection, limit)))
+        // Who asks for one partition wants the rows in order, not only in one stream.
+        let most_partitions = if state.config().target_partitions() == 1 { 1 } else { MAX_PARTITIONS };
+        Box::pin(std::future::ready(self.plan(most_partitions, projection, limit)))
     }
 }
 

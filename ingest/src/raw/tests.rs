@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -44,6 +45,18 @@ impl Files {
 
     fn table(&self) -> RawTable {
         raw_table(&self.spec, Arc::new(NoProgress)).unwrap()
+    }
+
+    /// Reads the first file for what can't be read in it.
+    fn unparsable(&self) -> Vec<Unparsable> {
+        let mut found = Vec::new();
+        let account = Arc::clone(&self.table().accounts[0]);
+        let outcome = account.read_unparsable(&mut |row: Unparsable| {
+            found.push(row);
+            ControlFlow::Continue(())
+        });
+        outcome.unwrap();
+        found
     }
 
     /// Reads the first file whole: its rows as `first column|line`, and its tally.
@@ -89,10 +102,11 @@ async fn check(files: &Files, sql: &str, expected: &[&str]) {
 
 /// Reads all of a text and returns its rows as `first column|line`, and its unparsable records as `code line`.
 async fn read(text: &[u8]) -> (Vec<String>, Vec<String>) {
-    let (rows, tally) = Files::csv(text).rows_and_tally().await;
-    assert_eq!(tally.raw, tally.parsed + tally.unparsable_count);
-    assert_eq!(tally.parsed, rows.len() as u64);
-    let flaws = tally.unparsable.iter().map(|row| format!("{} {}", row.code, row.line)).collect();
+    let files = Files::csv(text);
+    let (rows, tally) = files.rows_and_tally().await;
+    let flaws: Vec<String> = files.unparsable().iter().map(|row| format!("{} {}", row.code, row.line)).collect();
+    assert_eq!((tally.parsed, tally.unparsable), (rows.len() as u64, flaws.len() as u64));
+    assert_eq!(tally.raw, tally.parsed + tally.unparsable);
     (rows, flaws)
 }
 
@@ -173,10 +187,12 @@ async fn each_bad_record_costs_one_row() {
 #[tokio::test]
 async fn a_line_of_ten_megabytes_costs_one_row() {
     let text = format!("a,b\n1,b\n2,{}\n3,b\n", "x".repeat(10 * 1024 * 1024));
-    let (rows, tally) = Files::csv(text.as_bytes()).rows_and_tally().await;
+    let files = Files::csv(text.as_bytes());
+    let (rows, tally) = files.rows_and_tally().await;
     assert_eq!(rows, ["1|2", "3|4"]);
-    assert_eq!((tally.raw, tally.unparsable_count), (3, 1));
-    assert_eq!((tally.unparsable[0].code, tally.unparsable[0].raw.len()), ("RAW_TOO_LONG", 64 * 1024));
+    assert_eq!((tally.raw, tally.unparsable), (3, 1));
+    let flawed = files.unparsable();
+    assert_eq!((flawed[0].code, flawed[0].raw.len()), ("RAW_TOO_LONG", 64 * 1024));
 }
 
 #[tokio::test]
@@ -199,8 +215,67 @@ async fn an_account_is_settled_once_by_the_first_complete_scan() {
     assert_eq!(rows(&table, "SELECT count(*) FROM t").await, ["200000"]);
     assert_eq!(rows(&table, "SELECT count(a) FROM t").await, ["200000"]);
     let tally = table.accounts[0].get().unwrap();
-    assert_eq!((tally.raw, tally.parsed, tally.unparsable_count), (200_000, 200_000, 0));
+    assert_eq!((tally.raw, tally.parsed, tally.unparsable), (200_000, 200_000, 0));
     assert_eq!(tally.path, files.spec.paths[0].display().to_string());
+}
+
+#[tokio::test]
+async fn a_file_that_no_scan_reads_to_its_end_is_counted_when_its_tally_is_asked_for() {
+    let text = format!("a,b\n{}x\n", "1,2\n".repeat(100_000));
+    let files = Files::csv(text.as_bytes());
+    let table = files.table();
+    rows(&table, "SELECT a FROM t LIMIT 1").await;
+    let account = &table.accounts[0];
+    assert_eq!(account.get(), None);
+    let tally = account.tally().unwrap();
+    assert_eq!((tally.raw, tally.parsed, tally.unparsable), (100_001, 100_000, 1));
+    assert_eq!(account.get(), Some(tally));
+}
+
+#[tokio::test]
+async fn a_file_that_changes_after_it_was_hashed_fails_the_scan_and_settles_nothing() {
+    let text = Files::csv(b"a\n1\n");
+    let parquet = Files::new(&[("f.parquet", &parquet_bytes())], RawFormat::Parquet);
+    for files in [text, parquet] {
+        let path = &files.spec.paths[0];
+        let table = files.table();
+        table.accounts[0].know_version(FileVersion::of(path).unwrap());
+        let mut bytes = fs::read(path).unwrap();
+        bytes.push(b'\n');
+        fs::write(path, bytes).unwrap();
+        let error = run(&table, "SELECT count(_line) FROM t").await.unwrap_err().to_string();
+        assert!(error.contains("changed while it was read"), "{error}");
+        assert_eq!(table.accounts[0].get(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_known_is_the_one_in_the_tally() {
+    let files = Files::csv(b"a\n1\n");
+    let table = files.table();
+    let version = FileVersion::of(&files.spec.paths[0]).unwrap();
+    table.accounts[0].know_version(version.clone());
+    rows(&table, "SELECT a FROM t").await;
+    assert_eq!(table.accounts[0].get().unwrap().sha256, version.sha256());
+}
+
+#[tokio::test]
+async fn one_target_partition_gives_the_rows_in_the_order_of_the_files() {
+    // The first file is by far the longest: read side by side, the others would be there before its end.
+    let texts: Vec<String> = [100_000, 1, 1, 1]
+        .iter()
+        .enumerate()
+        .map(|(file, count)| format!("a\n{}", format!("{file}\n").repeat(*count)))
+        .collect();
+    let files: Vec<(&str, &[u8])> =
+        ["1.csv", "2.csv", "3.csv", "4.csv"].into_iter().zip(texts.iter().map(String::as_bytes)).collect();
+    let files = Files::new(&files, RawFormat::Csv(CsvDialect::default()));
+    let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    ctx.register_table("t", files.table().provider).unwrap();
+    let batches = ctx.sql("SELECT a FROM t").await.unwrap().collect().await.unwrap();
+    let found: Vec<&str> = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>()).flatten().collect();
+    assert_eq!(found.len(), 100_003);
+    assert!(found.is_sorted());
 }
 
 #[tokio::test]

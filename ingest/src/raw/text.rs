@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 
-use super::account::{FileAccount, NoProgress, Progress, TallySheet};
+use super::account::{FileAccount, FlawSink, NoProgress, Progress, Records, TallySheet, Unparsable};
 use super::columns::{Output, match_columns, unique_names};
 use super::error::RawError;
 use super::format::CsvDialect;
 use super::input::TextReader;
-use super::record::Piece;
+use super::record::{Fields, Piece, Record};
 use super::rows::TextRows;
 use super::table::{Emit, FileScan, RawFile, TableParts};
 
@@ -36,14 +36,9 @@ pub(super) fn text_files(
         } else {
             (names.len(), (0..names.len()).collect())
         };
-        files.push(Arc::new(TextFile {
-            path: path.clone(),
-            dialect: dialect.clone(),
-            field_count,
-            fields,
-            account: Arc::new(FileAccount::new(path.display().to_string())),
-            progress: Arc::clone(progress),
-        }));
+        let records = TextRecords { path: path.clone(), dialect: dialect.clone(), field_count };
+        let account = Arc::new(FileAccount::new(records.clone()));
+        files.push(Arc::new(TextFile { records, fields, account, progress: Arc::clone(progress) }));
     }
     let columns = names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
     Ok(TableParts { columns, files })
@@ -81,12 +76,60 @@ fn column_names(path: &Path, dialect: &CsvDialect) -> Result<Vec<String>, RawErr
     }
 }
 
-/// One text file of a table.
-struct TextFile {
+/// How the records of one text file are read.
+#[derive(Debug, Clone)]
+struct TextRecords {
     path: PathBuf,
     dialect: CsvDialect,
     /// How many fields a record has.
     field_count: usize,
+}
+
+impl TextRecords {
+    /// Opens the file behind its header.
+    fn open(&self, is_hashed: bool, progress: Arc<dyn Progress>) -> Result<TextReader<'_>, RawError> {
+        let mut reader = TextReader::open(&self.path, &self.dialect, is_hashed, progress)?;
+        if self.dialect.has_header {
+            reader.read_record()?;
+        }
+        Ok(reader)
+    }
+
+    /// Tells a record that makes a row from one that can't be read.
+    fn row<'p>(&self, piece: Piece<'p>) -> Result<(Record<'p>, Fields<'p>), Unparsable> {
+        match piece {
+            Piece::Flawed(row) => Err(row),
+            Piece::Record(record) => Ok((record, record.fields_of(self.field_count)?)),
+        }
+    }
+}
+
+impl Records for TextRecords {
+    fn location(&self) -> &Path {
+        &self.path
+    }
+
+    fn tally(&self, flawed: &mut FlawSink<'_>) -> Result<TallySheet, RawError> {
+        let mut reader = self.open(false, Arc::new(NoProgress))?;
+        let mut sheet = TallySheet::default();
+        while let Some(piece) = reader.read_record()? {
+            match self.row(piece) {
+                Ok(_) => sheet.parsed(1),
+                Err(row) => {
+                    sheet.unparsable();
+                    if flawed(row).is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(sheet)
+    }
+}
+
+/// One text file of a table.
+struct TextFile {
+    records: TextRecords,
     /// For each column of the table, its field in a record.
     fields: Vec<usize>,
     account: Arc<FileAccount>,
@@ -113,24 +156,17 @@ struct TextScan {
 impl FileScan for TextScan {
     fn run(&self, emit: &mut Emit<'_>) -> Result<ControlFlow<()>, RawError> {
         let file = self.file.as_ref();
-        let is_hashed = !file.account.is_settled();
-        let mut reader = TextReader::open(&file.path, &file.dialect, is_hashed, Arc::clone(&file.progress))?;
-        if file.dialect.has_header {
-            reader.read_record()?;
-        }
-        let null_words = &file.dialect.null_words;
+        let mut reader = file.records.open(file.account.wants_digest(), Arc::clone(&file.progress))?;
+        let null_words = &file.records.dialect.null_words;
         let mut rows = TextRows::new(file.account.path(), null_words, &file.fields, &self.outputs, &self.schema);
         let mut sheet = TallySheet::default();
         while let Some(piece) = reader.read_record()? {
-            match piece {
-                Piece::Flawed(row) => sheet.unparsable(row),
-                Piece::Record(record) => match record.fields_of(file.field_count) {
-                    Err(row) => sheet.unparsable(row),
-                    Ok(fields) => {
-                        rows.push(&record, fields);
-                        sheet.parsed(1);
-                    }
-                },
+            match file.records.row(piece) {
+                Err(_) => sheet.unparsable(),
+                Ok((record, fields)) => {
+                    rows.push(&record, fields);
+                    sheet.parsed(1);
+                }
             }
             if rows.is_full() && emit(rows.take_batch()?).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -139,9 +175,7 @@ impl FileScan for TextScan {
         if !rows.is_empty() && emit(rows.take_batch()?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if let Some(digest) = reader.finish()? {
-            file.account.settle(sheet, digest);
-        }
+        file.account.settle(sheet, reader.finish()?)?;
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, new_null_array};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use tagmill_schemas::clock::BusinessZone;
+use tagmill_schemas::tables::{Domain, contract};
 use tagmill_store::timestamp_type;
 
+use super::exact;
 use super::quarantine::{Place, Quarantine, Refusal};
 use super::targets::InputColumn;
 use crate::error::IngestError;
@@ -18,30 +20,44 @@ use crate::error::IngestError;
 /// The columns that carry a row's place through a row-wise SELECT.
 pub(crate) const LINEAGE: [&str; 3] = ["_file", "_line", "_raw"];
 
+/// A batch held against a contract. Both parts have the same columns: the target's, then the lineage columns that the
+/// batch carries.
+pub(crate) struct Conformed {
+    /// The rows that fit.
+    pub(crate) rows: RecordBatch,
+    /// The rows that do not and are in quarantine; a value of another type is NULL in them. Their keys say what is there
+    /// all the same.
+    pub(crate) refused: RecordBatch,
+}
+
 /// Holds batches of one SELECT against the columns of its target.
 pub(crate) struct Conformer {
     table: String,
-    columns: Vec<InputColumn>,
+    columns: Vec<(InputColumn, Option<Domain>)>,
     zone: BusinessZone,
 }
 
 impl Conformer {
     /// `columns` are those that the SELECT gives, in the order of the target.
     pub(crate) fn new(table: &str, columns: Vec<InputColumn>, zone: BusinessZone) -> Self {
-        Self { table: table.to_owned(), columns, zone }
+        let declared = |name: &str| contract(table).and_then(|table| table.column(name));
+        let columns = columns.into_iter().map(|column| {
+            let domain = declared(&column.name).and_then(|declared| declared.domain);
+            (column, domain)
+        });
+        Self { table: table.to_owned(), columns: columns.collect(), zone }
     }
 
-    /// Casts a batch, puts rows that do not fit into quarantine, and returns the others: the target's columns, then the
-    /// lineage columns that the batch carries.
-    pub(crate) fn conform(&self, batch: &RecordBatch, quarantine: &mut Quarantine) -> Result<RecordBatch, IngestError> {
+    /// Casts a batch and puts rows that do not fit into quarantine.
+    pub(crate) fn conform(&self, batch: &RecordBatch, quarantine: &mut Quarantine) -> Result<Conformed, IngestError> {
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
         let mut refused: Vec<Option<Refusal>> = vec![None; batch.num_rows()];
-        for column in &self.columns {
-            let given = batch.column_by_name(&column.name).cloned();
-            let given = given.unwrap_or_else(|| new_null_array(&DataType::Utf8, batch.num_rows()));
+        for (column, domain) in &self.columns {
+            let given = given_column(batch, column);
             let cast = cast_column(&given, &column.ty, self.zone).map_err(IngestError::internal)?;
-            judge(column, &given, &cast, &mut refused);
+            let changed = exact::changed(&given, &cast).map_err(IngestError::internal)?;
+            Judge { column, domain: *domain, given: &given, cast: &cast, changed }.judge(&mut refused);
             fields.push(Field::new(&column.name, column.ty.clone(), true));
             arrays.push(cast);
         }
@@ -53,37 +69,90 @@ impl Conformer {
         }
         let typed = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(IngestError::internal)?;
         if refused.iter().all(Option::is_none) {
-            return Ok(typed);
+            let refused = typed.slice(0, 0);
+            return Ok(Conformed { rows: typed, refused });
         }
         for (row, refusal) in refused.iter().enumerate() {
             if let Some(refusal) = refusal {
                 quarantine.add(&self.table, &place_of(batch, row), refusal.clone(), || raw_of(batch, row))?;
             }
         }
-        let kept: BooleanArray = refused.iter().map(|refusal| Some(refusal.is_none())).collect();
-        filter_record_batch(&typed, &kept).map_err(IngestError::internal)
+        let picked = |is_refused: bool| {
+            let rows: BooleanArray = refused.iter().map(|refusal| Some(refusal.is_some() == is_refused)).collect();
+            filter_record_batch(&typed, &rows).map_err(IngestError::internal)
+        };
+        Ok(Conformed { rows: picked(false)?, refused: picked(true)? })
     }
 }
 
-/// Notes the first thing that is wrong with each row of a column.
-fn judge(column: &InputColumn, given: &ArrayRef, cast: &ArrayRef, refused: &mut [Option<Refusal>]) {
-    let is_whole = cast.null_count() == given.null_count();
-    if is_whole && !column.is_needed {
-        return;
-    }
-    for (row, refusal) in refused.iter_mut().enumerate().filter(|(_, refusal)| refusal.is_none()) {
-        if given.is_null(row) || is_empty_text(cast, row) {
-            if column.is_needed {
-                *refusal = Some(Refusal::new("MISSING_VALUE", format!("`{}` is missing", column.name)));
-            }
-        } else if cast.is_null(row) {
-            let value = array_value_to_string(given, row).unwrap_or_default();
-            let shown: String = value.chars().take(80).collect();
-            // Reasons are public, private columns are not; the raw row, which is private too, keeps the value.
-            let shown = if column.is_private { "the value".to_owned() } else { format!("`{shown}`") };
-            let reason = format!("{shown} is no {} for `{}`", type_word(&column.ty), column.name);
-            *refusal = Some(Refusal::new("BAD_VALUE", reason));
+/// A column as it was given. `NULL AS x` has a type of its own, whose rows do not say that they are NULL; what was not
+/// given is missing in every row.
+fn given_column(batch: &RecordBatch, column: &InputColumn) -> ArrayRef {
+    let given = batch.column_by_name(&column.name).filter(|given| *given.data_type() != DataType::Null);
+    given.cloned().unwrap_or_else(|| new_null_array(&column.ty, batch.num_rows()))
+}
+
+/// Judges the rows of one column.
+struct Judge<'c> {
+    column: &'c InputColumn,
+    domain: Option<Domain>,
+    given: &'c ArrayRef,
+    cast: &'c ArrayRef,
+    /// The rows whose value the cast changed.
+    changed: Option<BooleanArray>,
+}
+
+impl Judge<'_> {
+    /// Notes the first thing that is wrong with each row.
+    fn judge(&self, refused: &mut [Option<Refusal>]) {
+        let is_whole = self.cast.null_count() == self.given.null_count() && self.changed.is_none();
+        if is_whole && !self.column.is_needed && self.domain.is_none() {
+            return;
         }
+        for (row, refusal) in refused.iter_mut().enumerate().filter(|(_, refusal)| refusal.is_none()) {
+            let is_null = self.given.is_null(row);
+            if self.column.is_needed && (is_null || is_empty_text(self.cast, row)) {
+                *refusal = Some(Refusal::new("MISSING_VALUE", format!("`{}` is missing", self.column.name)));
+            } else if !is_null {
+                *refusal = self.fault(row).map(|reason| Refusal::new("BAD_VALUE", reason));
+            }
+        }
+    }
+
+    /// What is wrong with a value that is there.
+    fn fault(&self, row: usize) -> Option<String> {
+        let name = &self.column.name;
+        if self.cast.is_null(row) {
+            return Some(format!("{} is no {} for `{name}`", self.shown(row), type_word(&self.column.ty)));
+        }
+        if self.changed.as_ref().is_some_and(|changed| changed.value(row)) {
+            return Some(match self.column.ty {
+                DataType::Decimal128(_, scale) => {
+                    format!("{} has more than {scale} places after the point for `{name}`", self.shown(row))
+                }
+                _ => format!("{} is no {} for `{name}`", self.shown(row), type_word(&self.column.ty)),
+            });
+        }
+        let domain = self.domain.filter(|domain| !is_within(*domain, self.cast, row))?;
+        Some(format!("{} is no value for `{name}`, which takes {}", self.shown(row), domain.describe()))
+    }
+
+    fn shown(&self, row: usize) -> String {
+        // Reasons are public, private columns are not; the raw row, which is private too, keeps the value.
+        if self.column.is_private {
+            return "the value".to_owned();
+        }
+        let value = array_value_to_string(self.given, row).unwrap_or_default();
+        format!("`{}`", value.chars().take(80).collect::<String>())
+    }
+}
+
+fn is_within(domain: Domain, cast: &ArrayRef, row: usize) -> bool {
+    match cast.data_type() {
+        DataType::Utf8 => domain.holds_word(cast.as_string::<i32>().value(row)),
+        DataType::Int32 => domain.holds_number(i64::from(cast.as_primitive::<Int32Type>().value(row))),
+        DataType::Int64 => domain.holds_number(cast.as_primitive::<Int64Type>().value(row)),
+        _ => true,
     }
 }
 
@@ -118,7 +187,8 @@ pub(crate) fn raw_of(batch: &RecordBatch, row: usize) -> String {
     }
     let mut object = serde_json::Map::new();
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        if !field.name().starts_with('_') && !array.is_null(row) {
+        let is_missing = array.is_null(row) || *array.data_type() == DataType::Null;
+        if !field.name().starts_with('_') && !is_missing {
             object.insert(field.name().clone(), array_value_to_string(array, row).unwrap_or_default().into());
         }
     }
@@ -190,7 +260,81 @@ fn parse_time(text: &str, zone: BusinessZone) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::{NullArray, StringArray};
+    use tagmill_schemas::ids::SnapshotId;
+
+    use super::super::targets::input_columns;
     use super::*;
+
+    /// Conforms text columns (none: `NULL AS …`); returns what became of the rows, and the codes of the refused ones.
+    fn conformed(table: &str, columns: &[(&str, Option<&[&str]>)]) -> (Conformed, Vec<(&'static str, u64)>) {
+        let rows = columns.iter().find_map(|(_, values)| *values).map_or(0, <[&str]>::len);
+        let arrays = columns.iter().map(|(name, values)| {
+            let array: ArrayRef = match values {
+                Some(values) => Arc::new(StringArray::from(values.to_vec())),
+                None => Arc::new(NullArray::new(rows)),
+            };
+            (*name, array, true)
+        });
+        let batch = RecordBatch::try_from_iter_with_nullable(arrays).expect("a batch");
+        let is_given = |column: &InputColumn| columns.iter().any(|(name, _)| *name == column.name);
+        let inputs = input_columns(table, &[]).into_iter().filter(is_given).collect();
+        let mut quarantine = Quarantine::new("shop", SnapshotId(1), None);
+        let conformer = Conformer::new(table, inputs, BusinessZone::default());
+        let conformed = conformer.conform(&batch, &mut quarantine).expect("conformed");
+        (conformed, quarantine.counts().iter().map(|(_, code, count)| (*code, *count)).collect())
+    }
+
+    fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
+        let texts = batch.column_by_name(column).expect(column).as_string::<i32>();
+        texts.iter().map(|text| text.unwrap_or("-").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_refused_row_keeps_its_key() {
+        let ids: &[&str] = &["t1", "t2", "t3"];
+        let made: &[&str] = &["2026-01-01", "soon", "2026-01-02"];
+        let names: &[&str] = &["A", "B", "C"];
+        let names = [("tag_id", Some(ids)), ("group_name", Some(names)), ("tag_name", Some(names))];
+        let columns: Vec<_> = names.into_iter().chain([("created_at", Some(made))]).collect();
+        let (conformed, codes) = conformed("tag", &columns);
+        assert_eq!(texts(&conformed.rows, "tag_id"), ["t1", "t3"]);
+        assert_eq!(texts(&conformed.refused, "tag_id"), ["t2"]);
+        assert_eq!(codes, [("BAD_VALUE", 1)]);
+    }
+
+    #[test]
+    fn a_column_of_nulls_is_missing_in_every_row_and_no_bad_value() {
+        let ids: &[&str] = &["c1", "c2"];
+        let columns = [("customer_id", Some(ids)), ("staff_id", None), ("tag_id", Some(ids)), ("assigned_at", None)];
+        let (conformed, codes) = conformed("assignment", &columns);
+        assert_eq!(texts(&conformed.rows, "customer_id"), ["c1", "c2"]);
+        assert_eq!(texts(&conformed.rows, "staff_id"), ["-", "-"]);
+        assert!(codes.is_empty(), "{codes:?}");
+        let (conformed, codes) = self::conformed("follow", &[("customer_id", Some(ids)), ("staff_id", None)]);
+        assert_eq!((conformed.rows.num_rows(), codes), (0, vec![("MISSING_VALUE", 2)]));
+    }
+
+    #[test]
+    fn a_value_outside_its_domain_is_a_bad_value() {
+        let ids: &[&str] = &["c1", "c2", "c3"];
+        let months: &[&str] = &["12", "13", "0"];
+        let (people, codes) = conformed("customer", &[("customer_id", Some(ids)), ("birth_month", Some(months))]);
+        assert_eq!(texts(&people.rows, "customer_id"), ["c1"]);
+        assert_eq!(codes, [("BAD_VALUE", 2)]);
+        let statuses: &[&str] = &["half", "Half", "gone"];
+        let columns = [("customer_id", Some(ids)), ("staff_id", Some(ids)), ("status", Some(statuses))];
+        assert_eq!(texts(&conformed("follow", &columns).0.rows, "customer_id"), ["c1"]);
+    }
+
+    #[test]
+    fn an_amount_that_would_have_to_be_rounded_is_a_bad_value() {
+        let ids: &[&str] = &["e1", "e2"];
+        let amounts: &[&str] = &["0.1234", "0.12345"];
+        let (events, codes) = conformed("event", &[("event_id", Some(ids)), ("amount", Some(amounts))]);
+        assert_eq!(texts(&events.rows, "event_id"), ["e1"]);
+        assert_eq!(codes, [("BAD_VALUE", 1)]);
+    }
 
     fn check(text: &str, expected: Option<&str>) {
         let zone = BusinessZone::parse("Europe/London").expect("a zone");

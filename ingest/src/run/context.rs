@@ -1,26 +1,26 @@
 //! What the steps of a run share, and the order in which they are taken.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use tagmill_schemas::clock::BusinessZone;
-use tagmill_store::{GuardCount, Run, SourceState, Stager, TableFill, arrow_type};
+use tagmill_store::{GuardCount, PRIVATE_KEY, Run, SourceState, Stager, TableFill, arrow_type};
 
+use super::IngestOptions;
 use super::conform::Conformer;
+use super::files::RawFiles;
 use super::input::Input;
 use super::keys::{CustomerKeys, FollowKeys};
 use super::mapping::Mapper;
 use super::quarantine::Quarantine;
 use super::report::{FileCount, RunReport, TableCount};
+use super::sink::Sink;
 use super::targets::{InputColumn, ORDER, input_columns};
-use super::{IngestOptions, assignments, customers, events, follows, listed, tags};
 use crate::error::IngestError;
-use crate::raw::FileAccount;
-use crate::source::{Mode, Source, TableSelect};
+use crate::source::{DeclaredColumn, Mode, Source, TableSelect};
 
 /// What the steps of a run share.
 pub(crate) struct RunContext<'s> {
@@ -36,12 +36,14 @@ pub(crate) struct RunContext<'s> {
     pub(crate) follows: FollowKeys,
     /// The groups that this run lists, by name.
     pub(crate) staged_groups: HashMap<String, String>,
-    /// When each tag was made, once this run has filled `tag`.
-    pub(crate) tag_created: Option<HashMap<String, i64>>,
+    /// The rows of `tag` as this run leaves them, once it has filled `tag`.
+    pub(crate) tags: Option<RecordBatch>,
     /// When each follow began, once this run has filled `follow`.
     pub(crate) follow_added: Option<HashMap<u32, i64>>,
     /// The follows that have ended, once this run has filled `follow`.
     pub(crate) ended_follows: Option<HashSet<u32>>,
+    /// The raw files that the SELECT under way reads.
+    reads: RawFiles,
     files: Vec<FileCount>,
     tables: Vec<TableCount>,
     notes: Vec<String>,
@@ -60,6 +62,15 @@ pub(crate) struct Target<'t> {
     pub(crate) select: &'t TableSelect,
     pub(crate) columns: &'t [InputColumn],
     pub(crate) count: TableCount,
+    /// Rows of which not even the key could be read, the unparsable records of the raw files included.
+    pub(crate) unreadable: u64,
+}
+
+impl Target<'_> {
+    /// Whether what is not listed has ended: all there is was to be listed, and the key of every row could be read.
+    pub(crate) fn ends_unlisted(&self) -> bool {
+        self.select.mode == Mode::Full && self.unreadable == 0
+    }
 }
 
 impl<'s> RunContext<'s> {
@@ -89,9 +100,10 @@ impl<'s> RunContext<'s> {
             customers: CustomerKeys::default(),
             follows: FollowKeys::default(),
             staged_groups: HashMap::new(),
-            tag_created: None,
+            tags: None,
             follow_added: None,
             ended_follows: None,
+            reads: RawFiles::default(),
             files: Vec::new(),
             tables: Vec::new(),
             notes,
@@ -104,14 +116,15 @@ impl<'s> RunContext<'s> {
         self.customers = CustomerKeys::load(self.run.base(), &self.source.id_space).await?;
         self.follows = FollowKeys::load(self.run.base()).await?;
         match input {
-            Input::Files { mapper, accounts, tables, digests } => {
+            Input::Files { mapper, files, tables, digests } => {
+                let mut read = BTreeSet::new();
                 for name in ORDER {
                     for select in tables.iter().filter(|table| table.table == *name) {
                         let digest = digests.get(*name).cloned().unwrap_or_default();
-                        self.fill_from_select(&mapper, select, &accounts, digest).await?;
+                        read.extend(self.fill_from_select(&mapper, select, &files, digest).await?);
                     }
                 }
-                self.settle_files(&accounts)
+                self.settle_files(&files, &read).await
             }
             Input::Sample { tables, digest, .. } => {
                 for name in ORDER {
@@ -124,30 +137,39 @@ impl<'s> RunContext<'s> {
         }
     }
 
+    /// Fills one target, and tells which raw tables its SELECT reads.
     async fn fill_from_select(
         &mut self,
         mapper: &Mapper,
         select: &TableSelect,
-        accounts: &[(String, Arc<FileAccount>)],
+        files: &RawFiles,
         digest: String,
-    ) -> Result<(), IngestError> {
+    ) -> Result<BTreeSet<String>, IngestError> {
         let with_raw = select.table == "event";
-        let mapped = mapper.plan(select, with_raw).await?;
+        let mut mapped = mapper.plan(select, with_raw).await?;
         self.declare(select)?;
+        self.mark_private(&select.table, &mut mapped.columns);
         if mapped.row_wise_over.is_none() {
-            self.notes
-                .push(format!("the SELECT for `{}` joins or groups, so its rejected rows carry no line", select.table));
+            let why = "joins, groups or limits, so its rejected rows carry no line";
+            self.notes.push(format!("the SELECT for `{}` {why}", select.table));
         }
-        let stream = mapper.run(&select.table, &mapped).await?;
-        let batches = stream.map(|batch| batch.map_err(|cause| IngestError::from_select(&select.table, cause)));
-        let mut count = self.fill_target(select, &mapped.columns, Box::pin(batches), digest).await?;
+        self.reads = files.of(|table| mapped.reads.contains(table));
+        let batches = mapper.run(&select.table, &mapped).await?;
+        let mut count = self.fill_target(select, &mapped.columns, batches, digest).await?;
         if let Some(raw) = &mapped.row_wise_over {
-            let tallies = accounts.iter().filter(|(name, _)| name == raw).map(|(_, account)| account.get());
-            let parsed: Option<u64> = tallies.map(|tally| tally.map(|tally| tally.parsed)).sum();
-            count.filtered = parsed.map(|parsed| parsed.saturating_sub(count.mapped));
+            let tallies = files.of(|table| table == raw).tallies().await?;
+            let parsed = tallies.iter().map(|tally| tally.parsed).sum::<u64>();
+            count.parsed = Some(parsed);
+            count.filtered = parsed.checked_sub(count.mapped);
         }
         self.tables.push(count);
-        Ok(())
+        Ok(mapped.reads)
+    }
+
+    /// How many records of the raw files behind the SELECT under way could not be read: a listing that comes from such
+    /// files may lack rows that are there. To be asked when all rows of the SELECT have come.
+    pub(crate) async fn unparsable_read(&self) -> Result<u64, IngestError> {
+        Ok(self.reads.tallies().await?.iter().map(|tally| tally.unparsable).sum())
     }
 
     async fn fill_from_sample(
@@ -169,6 +191,7 @@ impl<'s> RunContext<'s> {
             .into_iter()
             .filter(|column| given.as_ref().is_some_and(|schema| schema.index_of(&column.name).is_ok()))
             .collect();
+        self.reads = RawFiles::default();
         let stream = futures::stream::iter(batches.iter().cloned().map(Ok)).boxed();
         let count = self.fill_target(&select, &columns, stream, digest).await?;
         self.tables.push(count);
@@ -183,50 +206,33 @@ impl<'s> RunContext<'s> {
         mut batches: futures::stream::BoxStream<'_, Result<RecordBatch, IngestError>>,
         digest: String,
     ) -> Result<TableCount, IngestError> {
-        let table = select.table.clone();
-        let conformer = Conformer::new(&table, columns.to_vec(), self.zone);
-        let count = TableCount { table: table.clone(), mode: select.mode.word().to_owned(), ..TableCount::default() };
-        let mut target = Target { select, columns, count };
+        let conformer = Conformer::new(&select.table, columns.to_vec(), self.zone);
+        let count =
+            TableCount { table: select.table.clone(), mode: select.mode.word().to_owned(), ..TableCount::default() };
+        let mut target = Target { select, columns, count, unreadable: 0 };
         self.refuse_taken_columns(select, columns)?;
-        if table == "event" {
-            let mut sink = events::EventSink::open(self).await?;
-            while let Some(batch) = batches.next().await {
-                let batch = batch?;
-                target.count.mapped += batch.num_rows() as u64;
-                let rows = conformer.conform(&batch, &mut self.quarantine)?;
-                sink.take(self, &rows, &mut target).await?;
-            }
-            sink.finish(self, &mut target).await?;
-        } else if table == "assignment" {
-            let mut sink = assignments::AssignmentSink::default();
-            while let Some(batch) = batches.next().await {
-                let batch = batch?;
-                target.count.mapped += batch.num_rows() as u64;
-                let rows = conformer.conform(&batch, &mut self.quarantine)?;
-                sink.take(self, &rows)?;
-            }
-            sink.finish(self, &mut target).await?;
-        } else {
-            let mut kept = Vec::new();
-            while let Some(batch) = batches.next().await {
-                let batch = batch?;
-                target.count.mapped += batch.num_rows() as u64;
-                kept.push(conformer.conform(&batch, &mut self.quarantine)?);
-            }
-            let fields: Vec<Field> =
-                columns.iter().map(|column| Field::new(&column.name, column.ty.clone(), true)).collect();
-            let rows = super::merge::concat(&Schema::new(fields).into(), &kept)?;
-            drop(kept);
-            match table.as_str() {
-                "customer" => customers::apply(self, &rows, &mut target).await?,
-                "follow" => follows::apply(self, &rows, &mut target).await?,
-                "tag" | "tag_group" => tags::apply(self, &rows, &mut target).await?,
-                _ => listed::apply(self, &rows, &mut target).await?,
-            }
+        let mut sink = Sink::open(self, &target).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            target.count.mapped += batch.num_rows() as u64;
+            let conformed = conformer.conform(&batch, &mut self.quarantine)?;
+            sink.take(self, conformed, &mut target).await?;
         }
+        target.unreadable += self.unparsable_read().await?;
+        self.note_unreadable(&target);
+        sink.finish(self, &mut target).await?;
         let mut count = target.count;
         self.settle_target(select, columns, &mut count, digest);
         Ok(count)
+    }
+
+    /// Says so where nothing ends by not being listed because rows could not be read.
+    fn note_unreadable(&mut self, target: &Target<'_>) {
+        let (table, count) = (target.select.table.as_str(), target.unreadable);
+        if count > 0 && target.select.mode == Mode::Full && !matches!(table, "customer" | "event") {
+            let rows = if count == 1 { "row" } else { "rows" };
+            self.notes.push(format!("{count} {rows} of `{table}` could not be read, so nothing was ended"));
+        }
     }
 
     /// Closes the account of a target, and tells the guard and the source's state about it.
@@ -238,43 +244,32 @@ impl<'s> RunContext<'s> {
             |code: &str| code != "DUPLICATE" && !code.starts_with("UNMATCHED_") && !code.starts_with("RAW_");
         count.rejected = self.quarantine.count(table, is_rejected);
         let before = self.state.tables.get(table).map_or(0, |fill| fill.listed);
-        // Rows that were brought before are listed all the same.
+        // A row that says again what another said is listed all the same.
         let listed = count.accepted + count.duplicate;
         self.counts.push(GuardCount {
             what: format!("rows for `{table}`"),
             before,
             after: listed,
-            is_full: select.mode == Mode::Full,
+            // Taxonomy and organisation are small: one group of three is a third of them.
+            is_full: select.mode == Mode::Full && matches!(table, "customer" | "follow" | "assignment"),
         });
         let fill = TableFill {
             columns: columns.iter().map(|column| column.name.clone()).collect(),
             priority: select.priority,
             input_digest: digest,
             listed,
+            full_reading: self.state.tables.get(table).and_then(|fill| fill.full_reading.clone()),
         };
         self.state.tables.insert(table.to_owned(), fill);
     }
 
-    /// Puts unparsable rows into quarantine and closes the accounts of the raw files.
-    fn settle_files(&mut self, accounts: &[(String, Arc<FileAccount>)]) -> Result<(), IngestError> {
-        for (name, account) in accounts {
-            let Some(tally) = account.get() else {
-                self.notes.push(format!("no SELECT read the raw file `{}` to its end", account.path()));
-                continue;
-            };
-            for row in &tally.unparsable {
-                let place =
-                    super::quarantine::Place { file: Some(tally.path.clone()), line: i64::try_from(row.line).ok() };
-                let refusal = super::quarantine::Refusal::new(row.code, row.reason.clone());
-                self.quarantine.add(name, &place, refusal, || row.raw.clone())?;
-            }
-            self.files.push(FileCount {
-                path: tally.path.clone(),
-                raw: tally.raw,
-                parsed: tally.parsed,
-                unparsable: tally.unparsable_count,
-            });
-        }
+    /// Closes the accounts of the raw files, and puts every record that could not be read into quarantine.
+    async fn settle_files(&mut self, files: &RawFiles, read: &BTreeSet<String>) -> Result<(), IngestError> {
+        let unread: BTreeSet<&str> = files.tables().filter(|table| !read.contains(*table)).collect();
+        let note = |table: &str| format!("no SELECT reads the raw table `{table}`, so its rows were only counted");
+        self.notes.extend(unread.into_iter().map(note));
+        let tallies = files.settle(&mut self.quarantine).await?;
+        self.files = tallies.into_iter().map(FileCount::from).collect();
         Ok(())
     }
 
@@ -283,25 +278,34 @@ impl<'s> RunContext<'s> {
         if select.declared.is_empty() {
             return Ok(());
         }
-        let fields: Vec<Field> =
-            select.declared.iter().map(|(name, ty)| Field::new(name, arrow_type(*ty), true)).collect();
+        let fields: Vec<Field> = select.declared.iter().map(declared_field).collect();
         Ok(self.run.declare(&select.table, &Schema::new(fields))?)
+    }
+
+    /// A column that any source has declared private is private, whoever fills it.
+    fn mark_private(&self, table: &str, columns: &mut [InputColumn]) {
+        let Ok(schema) = self.run.schema(table) else { return };
+        for column in columns {
+            let field = schema.field_with_name(&column.name);
+            column.is_private |= field.is_ok_and(|field| field.metadata().contains_key(PRIVATE_KEY));
+        }
     }
 
     /// Two sources fill one column of a shared id space only where both say who wins.
     fn refuse_taken_columns(&self, select: &TableSelect, columns: &[InputColumn]) -> Result<(), IngestError> {
         for (other, state) in self.others() {
             let Some(fill) = state.tables.get(&select.table) else { continue };
-            let is_ranked = fill.priority.is_some() && select.priority.is_some();
             let is_shared = select.table == "customer" && state.id_space == self.source.id_space;
             let taken =
                 columns.iter().find(|column| column.name != "customer_id" && fill.columns.contains(&column.name));
-            if let (true, false, Some(column)) = (is_shared, is_ranked, taken) {
-                return Err(IngestError::ColumnTaken {
-                    table: select.table.clone(),
-                    column: column.name.clone(),
-                    other: other.clone(),
-                });
+            let Some(column) = taken.filter(|_| is_shared) else { continue };
+            let (table, column, other) = (select.table.clone(), column.name.clone(), other.clone());
+            match (fill.priority, select.priority) {
+                (Some(theirs), Some(ours)) if theirs != ours => {}
+                (Some(_), Some(priority)) => {
+                    return Err(IngestError::PriorityTaken { table, column, other, priority });
+                }
+                _ => return Err(IngestError::ColumnTaken { table, column, other }),
             }
         }
         Ok(())
@@ -330,8 +334,7 @@ impl<'s> RunContext<'s> {
         }
         let stager: Stager = self.run.stager(table)?;
         let staged = tokio::task::spawn_blocking(move || stager.stage(bucket, batches)).await;
-        self.run.add(table, staged.map_err(IngestError::internal)??);
-        Ok(())
+        Ok(self.run.add(table, staged.map_err(IngestError::internal)??)?)
     }
 
     /// Ends reading: the quarantine is staged, and the report adds up.
@@ -351,9 +354,18 @@ impl<'s> RunContext<'s> {
             return Err(IngestError::internal(format!("the rows of `{}` do not add up: {table:?}", table.table)));
         }
         for staged in self.quarantine.finish()? {
-            self.run.add("quarantine", staged);
+            self.run.add("quarantine", staged)?;
         }
         self.state.last_read_from = Some(self.read_from);
         Ok((self.run, Finished { counts: self.counts, state: self.state, report }))
     }
+}
+
+/// A declared column as the table keeps it: whether it is private goes with it wherever its schema goes.
+fn declared_field(column: &DeclaredColumn) -> Field {
+    let field = Field::new(&column.name, arrow_type(column.ty), true);
+    if !column.is_private {
+        return field;
+    }
+    field.with_metadata(HashMap::from([(PRIVATE_KEY.to_owned(), "true".to_owned())]))
 }

@@ -7,15 +7,13 @@ use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, Reco
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::or;
 use datafusion::arrow::datatypes::Int64Type;
+use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::context::{RunContext, Target};
 use super::keys::{dense, read, text_at};
 use super::listed::{with_source, without_duplicates};
 use super::merge::{Pair, Wins, concat, is_same, merge, with_column};
 use crate::error::IngestError;
-
-/// Customer numbers in one bucket.
-pub(super) const BUCKET_BITS: u32 = 20;
 
 /// Applies the rows of `customer`.
 pub(super) async fn apply(
@@ -108,7 +106,7 @@ async fn merge_bucket(
     let kept: Vec<u32> = (0..pairs.len()).filter(|row| pairs[*row].base.is_some()).map(|row| row as u32).collect();
     let after = super::merge::take_rows(&merged, &kept)?;
     let changed = rows_that_differ(&unchanged, &after)?;
-    context.run.replace_bucket("customer", bucket);
+    context.run.replace_bucket("customer", bucket)?;
     context.stage("customer", Some(bucket), vec![merged]).await?;
     Ok(changed)
 }

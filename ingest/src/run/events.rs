@@ -1,5 +1,6 @@
 //! Events: matched to customers, told from repeats, sorted by customer, and appended.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -8,26 +9,61 @@ use datafusion::arrow::compute::{SortColumn, lexsort_to_indices, take};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::util::display::array_value_to_string;
 use sha2::{Digest, Sha256};
+use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::conform::{place_of, raw_of};
 use super::context::{RunContext, Target};
-use super::customers::BUCKET_BITS;
-use super::keys::{read, text_at};
+use super::keys::{read_each, text_at};
 use super::listed::{refuse_unmatched, with_source};
 use super::merge::{Pair, Wins, concat, merge, take_rows, with_column};
 use super::quarantine::Refusal;
 use crate::error::IngestError;
 
 /// Rows of one bucket that wait in memory before they are sorted and staged.
-const WAITING: usize = 1 << 20;
+const BUCKET_ROWS: usize = 1 << 20;
+/// Bytes that wait in all buckets together before the largest of them is staged: properties may be long.
+const WAITING_BYTES: usize = 256 * 1024 * 1024;
 
 /// Takes events in and stages them: rows wait in bounded memory, and every event of the source that was ever brought costs
 /// a hash of its id and one of its content.
+#[derive(Default)]
 pub(super) struct EventSink {
-    /// Event id (hashed to 128 bits) to the hash of its content.
-    known: HashMap<u128, i64>,
-    waiting: BTreeMap<u32, Vec<RecordBatch>>,
-    rows: BTreeMap<u32, usize>,
+    /// By event id, hashed to 128 bits.
+    known: HashMap<u128, Known>,
+    waiting: BTreeMap<u32, Waiting>,
+    /// Events that no run has brought before.
+    new: u64,
+    /// Events that an earlier run has brought, the same as now.
+    again: u64,
+}
+
+/// What is known of an event.
+struct Known {
+    /// The hash of its content.
+    content: i64,
+    /// Whether this run has listed it.
+    is_listed: bool,
+}
+
+/// Rows of one bucket that wait.
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+/// What an event is to those that came before it.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nobody has brought it.
+    New,
+    /// An earlier run has brought it, the same as now.
+    Again,
+    /// This run has brought it, the same as now.
+    Duplicate,
+    /// It was brought with other values.
+    Conflict,
 }
 
 impl EventSink {
@@ -36,13 +72,16 @@ impl EventSink {
         let source = context.source.name.replace('\'', "''");
         let sql = format!("SELECT event_id, content_hash FROM event WHERE source = '{source}'");
         let mut known = HashMap::new();
-        for batch in read(context.run.base(), "event", &sql).await? {
+        read_each(context.run.base(), "event", &sql, |batch| {
             let hashes = batch.column(1).as_primitive::<Int64Type>();
             for row in 0..batch.num_rows() {
-                known.insert(id_hash(text_at(&batch, "event_id", row).unwrap_or_default()), hashes.value(row));
+                let event = Known { content: hashes.value(row), is_listed: false };
+                known.insert(id_hash(text_at(batch, "event_id", row).unwrap_or_default()), event);
             }
-        }
-        Ok(Self { known, waiting: BTreeMap::new(), rows: BTreeMap::new() })
+            Ok(())
+        })
+        .await?;
+        Ok(Self { known, ..Self::default() })
     }
 
     /// Takes conformed rows in.
@@ -60,30 +99,49 @@ impl EventSink {
                 continue;
             };
             let id = text_at(rows, "event_id", row).unwrap_or_default();
-            match self.known.insert(id_hash(id), hash) {
-                None => {
+            let refusal = match self.judge(id, hash) {
+                Verdict::New => {
                     kept.push(row as u32);
                     customers.push(i64::from(customer));
                     kept_hashes.push(hash);
+                    continue;
                 }
-                Some(earlier) => {
-                    self.known.insert(id_hash(id), earlier);
-                    let refusal = if earlier == hash {
-                        Refusal::new("DUPLICATE", format!("event `{id}` was brought before"))
-                    } else {
-                        let reason = format!("event `{id}` was brought before with other values; the first stays");
-                        Refusal::new("EVENT_ID_CONFLICT", reason)
-                    };
-                    context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
+                Verdict::Again => {
+                    self.again += 1;
+                    continue;
                 }
-            }
+                Verdict::Duplicate => Refusal::new("DUPLICATE", format!("event `{id}` was brought before")),
+                Verdict::Conflict => {
+                    let reason = format!("event `{id}` was brought before with other values; the first stays");
+                    Refusal::new("EVENT_ID_CONFLICT", reason)
+                }
+            };
+            context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
         }
-        target.count.accepted += kept.len() as u64;
+        self.new += kept.len() as u64;
         let rows = take_rows(rows, &kept)?;
         note_types(context, &rows);
         let rows = completed(context, &rows, &customers, kept_hashes)?;
         self.keep(&rows, &customers)?;
-        self.flush(context, WAITING).await
+        self.stage_full(context).await
+    }
+
+    /// Holds an event against what was brought before, and notes that this run lists it.
+    fn judge(&mut self, id: &str, content: i64) -> Verdict {
+        match self.known.entry(id_hash(id)) {
+            Entry::Vacant(free) => {
+                free.insert(Known { content, is_listed: true });
+                Verdict::New
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                if known.content != content {
+                    return Verdict::Conflict;
+                }
+                let was_listed = std::mem::replace(&mut known.is_listed, true);
+                if was_listed { Verdict::Duplicate } else { Verdict::Again }
+            }
+        }
     }
 
     /// Stages what still waits.
@@ -92,8 +150,13 @@ impl EventSink {
         context: &mut RunContext<'_>,
         target: &mut Target<'_>,
     ) -> Result<(), IngestError> {
-        target.count.change("new", target.count.accepted);
-        self.flush(context, 1).await
+        target.count.accepted = self.new + self.again;
+        target.count.change("new", self.new);
+        target.count.change("known", self.again);
+        while let Some(bucket) = self.waiting.first_key_value().map(|(bucket, _)| *bucket) {
+            self.stage(context, bucket).await?;
+        }
+        Ok(())
     }
 
     fn keep(&mut self, rows: &RecordBatch, customers: &[i64]) -> Result<(), IngestError> {
@@ -102,23 +165,32 @@ impl EventSink {
             by_bucket.entry((*customer >> BUCKET_BITS) as u32).or_default().push(row as u32);
         }
         for (bucket, picked) in by_bucket {
-            *self.rows.entry(bucket).or_default() += picked.len();
-            self.waiting.entry(bucket).or_default().push(take_rows(rows, &picked)?);
+            let rows = take_rows(rows, &picked)?;
+            let waiting = self.waiting.entry(bucket).or_default();
+            waiting.rows += picked.len();
+            waiting.bytes += rows.get_array_memory_size();
+            waiting.batches.push(rows);
         }
         Ok(())
     }
 
-    /// Sorts and stages every bucket with at least that many waiting rows.
-    async fn flush(&mut self, context: &mut RunContext<'_>, least: usize) -> Result<(), IngestError> {
-        let full: Vec<u32> = self.rows.iter().filter(|(_, rows)| **rows >= least).map(|(bucket, _)| *bucket).collect();
-        for bucket in full {
-            self.rows.remove(&bucket);
-            let batches = self.waiting.remove(&bucket).unwrap_or_default();
-            let Some(schema) = batches.first().map(RecordBatch::schema) else { continue };
-            let sorted = sorted(&concat(&schema, &batches)?)?;
-            context.stage("event", Some(bucket), vec![sorted]).await?;
+    /// Stages the buckets that are full, and the largest while too much waits in all of them together.
+    async fn stage_full(&mut self, context: &mut RunContext<'_>) -> Result<(), IngestError> {
+        loop {
+            let is_too_much = self.waiting.values().map(|waiting| waiting.bytes).sum::<usize>() > WAITING_BYTES;
+            let full = self.waiting.iter().find(|(_, waiting)| waiting.rows >= BUCKET_ROWS);
+            let largest = self.waiting.iter().filter(|_| is_too_much).max_by_key(|(_, waiting)| waiting.bytes);
+            let Some(bucket) = full.or(largest).map(|(bucket, _)| *bucket) else { return Ok(()) };
+            self.stage(context, bucket).await?;
         }
-        Ok(())
+    }
+
+    /// Sorts and stages what waits in one bucket.
+    async fn stage(&mut self, context: &mut RunContext<'_>, bucket: u32) -> Result<(), IngestError> {
+        let batches = self.waiting.remove(&bucket).unwrap_or_default().batches;
+        let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(()) };
+        let sorted = sorted(&concat(&schema, &batches)?)?;
+        context.stage("event", Some(bucket), vec![sorted]).await
     }
 }
 
@@ -130,7 +202,7 @@ fn completed(
     hashes: Vec<i64>,
 ) -> Result<RecordBatch, IngestError> {
     let count = rows.num_rows();
-    let ingested = vec![context.read_by().timestamp_micros(); count];
+    let ingested = vec![context.read_from.timestamp_micros(); count];
     let ingested: ArrayRef = Arc::new(TimestampMicrosecondArray::from(ingested).with_timezone("UTC"));
     let rows = with_column(rows, "customer_no", Arc::new(Int64Array::from(customers.to_vec())))?;
     let rows = with_column(&rows, "content_hash", Arc::new(Int64Array::from(hashes)))?;
@@ -216,6 +288,16 @@ fn absorb(hash: &mut u64, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_again_is_known_from_an_earlier_run_and_a_duplicate_within_one() {
+        let mut sink = EventSink::default();
+        sink.known.insert(id_hash("earlier"), Known { content: 1, is_listed: false });
+        let mut judged = |id: &str, content| sink.judge(id, content);
+        assert_eq!([judged("earlier", 1), judged("earlier", 1)], [Verdict::Again, Verdict::Duplicate]);
+        assert_eq!([judged("now", 1), judged("now", 1)], [Verdict::New, Verdict::Duplicate]);
+        assert_eq!([judged("earlier", 2), judged("now", 2)], [Verdict::Conflict, Verdict::Conflict]);
+    }
 
     #[test]
     fn an_id_always_has_the_same_hash_and_another_has_another() {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use tagmill_schemas::ids::BUCKET_BITS;
 
+use super::conform::Conformed;
 use super::context::{RunContext, Target};
-use super::customers::BUCKET_BITS;
 use super::keys::{dense, read, text_at};
-use super::listed::{refuse_unmatched, with_source, without_duplicates};
+use super::listed::{refuse_held, refuse_unmatched, with_source, without_duplicates};
 use super::merge::{Pair, Wins, concat, is_same, merge, take_rows, with_column};
 use crate::error::IngestError;
-use crate::source::Mode;
 
 /// The column that says whose customer it is.
 const OWNER: &str = "is_owner";
@@ -20,20 +20,23 @@ const OWNER: &str = "is_owner";
 /// Applies the rows of `follow`.
 pub(super) async fn apply(
     context: &mut RunContext<'_>,
-    rows: &RecordBatch,
+    listing: &Conformed,
     target: &mut Target<'_>,
 ) -> Result<(), IngestError> {
-    let rows = without_duplicates(context, rows, "follow", &["staff_id", "customer_id"])?;
-    let rows = resolved(context, &rows, target)?;
-    target.count.accepted = rows.num_rows() as u64;
     let schema = context.run.schema("follow")?;
     let base = concat(&schema, &read(context.run.base(), "follow", "SELECT * FROM follow").await?)?;
-    let pairs = pair(&base, &rows, &context.source.name);
+    let rows = without_duplicates(context, &listing.rows, "follow", &["staff_id", "customer_id"])?;
+    let rows = resolved(context, &rows, &base, target)?;
+    target.count.accepted = rows.num_rows() as u64;
+    let pairs = pair(&base, &rows);
     let merged = merge(&schema, &base, &rows, &pairs, |column| match column {
         "source" => Wins::Base,
         _ => Wins::Incoming,
     })?;
-    let merged = end_unlisted(context, &merged, &pairs, target)?;
+    let returned = returned_customers(&base, &merged, &pairs)?;
+    super::assignments::leave_out(context, returned);
+    let listed_too = known_follows(context, &listing.refused);
+    let merged = end_unlisted(context, &merged, &pairs, &listed_too, target)?;
     let is_told = context.others().map(|(_, state)| state).chain([&context.state]);
     let is_told =
         is_told.filter_map(|state| state.tables.get("follow")).any(|fill| fill.columns.contains(&OWNER.into()));
@@ -45,12 +48,15 @@ pub(super) async fn apply(
     write_changed_buckets(context, &before, &merged).await
 }
 
-/// Rows with the numbers of customer and follow; rows of unknown customers are put into quarantine.
+/// Rows with the numbers of customer and follow; rows of unknown customers, and of follows that another source brought,
+/// are put into quarantine.
 fn resolved(
     context: &mut RunContext<'_>,
     rows: &RecordBatch,
+    base: &RecordBatch,
     target: &mut Target<'_>,
 ) -> Result<RecordBatch, IngestError> {
+    let held = held_by_others(base, &context.source.name);
     let (mut kept, mut customers, mut follows, mut new) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for row in 0..rows.num_rows() {
         let id = text_at(rows, "customer_id", row).unwrap_or_default();
@@ -59,6 +65,11 @@ fn resolved(
             continue;
         };
         let staff = text_at(rows, "staff_id", row).unwrap_or_default();
+        let known = context.follows.get(staff, customer);
+        if let Some(holder) = known.and_then(|follow| held.get(&i64::from(follow))) {
+            refuse_held(context, rows, ("follow", row), &format!("the follow of `{staff}`"), holder)?;
+            continue;
+        }
         let (follow, is_new) = context.follows.get_or_give(staff, customer);
         new += u64::from(is_new);
         kept.push(row as u32);
@@ -77,16 +88,30 @@ fn resolved(
     with_source(&rows, &context.source.name)
 }
 
-/// Pairs by `follow_no`, in the order of customer and follow. A follow that another source brought stays as it is.
-fn pair(base: &RecordBatch, rows: &RecordBatch, source: &str) -> Vec<Pair> {
+/// The follows that other sources brought, with their sources.
+fn held_by_others<'b>(base: &'b RecordBatch, source: &str) -> HashMap<i64, &'b str> {
+    let follows = numbers(base, "follow_no").into_iter().enumerate();
+    let held = follows.filter_map(|(row, follow)| Some((follow, text_at(base, "source", row)?)));
+    held.filter(|(_, holder)| *holder != source).collect()
+}
+
+/// The follows that refused rows are about: they are listed, although nothing else of the rows can be taken.
+fn known_follows(context: &RunContext<'_>, refused: &RecordBatch) -> HashSet<i64> {
+    let follow_of = |row: usize| {
+        let customer = context.customers.get(text_at(refused, "customer_id", row)?)?;
+        context.follows.get(text_at(refused, "staff_id", row)?, customer).map(i64::from)
+    };
+    (0..refused.num_rows()).filter_map(follow_of).collect()
+}
+
+/// Pairs by `follow_no`, in the order of customer and follow.
+fn pair(base: &RecordBatch, rows: &RecordBatch) -> Vec<Pair> {
     let coming: HashMap<i64, usize> =
         numbers(rows, "follow_no").into_iter().enumerate().map(|(r, no)| (no, r)).collect();
     let there = numbers(base, "follow_no");
     let mut pairs: Vec<(i64, i64, Pair)> = Vec::with_capacity(there.len() + coming.len());
     for ((row, follow), customer) in there.iter().enumerate().zip(numbers(base, "customer_no")) {
-        let is_ours = text_at(base, "source", row) == Some(source);
-        let incoming = coming.get(follow).copied().filter(|_| is_ours);
-        pairs.push((customer, *follow, Pair { base: Some(row), incoming }));
+        pairs.push((customer, *follow, Pair { base: Some(row), incoming: coming.get(follow).copied() }));
     }
     let known: HashSet<i64> = there.into_iter().collect();
     for ((row, follow), customer) in numbers(rows, "follow_no").iter().enumerate().zip(numbers(rows, "customer_no")) {
@@ -98,18 +123,29 @@ fn pair(base: &RecordBatch, rows: &RecordBatch, source: &str) -> Vec<Pair> {
     pairs.into_iter().map(|(.., pair)| pair).collect()
 }
 
-/// Ends this source's follows that a full listing no longer has.
+/// The customers of follows that had ended and are there again.
+fn returned_customers(base: &RecordBatch, merged: &RecordBatch, pairs: &[Pair]) -> Result<Vec<u32>, IngestError> {
+    let has_ended = |rows: &RecordBatch, row: usize| text_at(rows, "status", row) == Some("ended");
+    let has_returned = |row: usize| pairs[row].base.is_some_and(|old| has_ended(base, old)) && !has_ended(merged, row);
+    let customers = numbers(merged, "customer_no").into_iter().enumerate();
+    customers.filter(|(row, _)| has_returned(*row)).map(|(_, customer)| dense(customer)).collect()
+}
+
+/// Ends this source's follows that a full listing no longer has; `listed_too` are those that only refused rows list.
 fn end_unlisted(
     context: &RunContext<'_>,
     merged: &RecordBatch,
     pairs: &[Pair],
+    listed_too: &HashSet<i64>,
     target: &mut Target<'_>,
 ) -> Result<RecordBatch, IngestError> {
-    if target.select.mode != Mode::Full {
+    if !target.ends_unlisted() {
         return Ok(merged.clone());
     }
+    let follows = numbers(merged, "follow_no");
     let ends = |row: usize| {
         pairs[row].incoming.is_none()
+            && !listed_too.contains(&follows[row])
             && text_at(merged, "source", row) == Some(context.source.name.as_str())
             && text_at(merged, "status", row) != Some("ended")
     };
@@ -175,7 +211,7 @@ async fn write_changed_buckets(
         let after = take_rows(after, &rows)?;
         let before = take_rows(before, old.get(&bucket).map_or(&[][..], Vec::as_slice))?;
         if !is_same(&sorted(&before)?, &sorted(&after)?) {
-            context.run.replace_bucket("follow", bucket);
+            context.run.replace_bucket("follow", bucket)?;
             context.stage("follow", Some(bucket), vec![after]).await?;
         }
     }

@@ -1,7 +1,8 @@
 //! What a run reads, opened; or the finding that it is what the last run read.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -9,21 +10,17 @@ use sha2::{Digest, Sha256};
 use tagmill_store::SourceState;
 
 use super::IngestOptions;
+use super::files::RawFiles;
 use super::mapping::Mapper;
 use crate::error::IngestError;
-use crate::raw::{self, FileAccount};
+use crate::raw::{self, FileVersion, RawFileSpec};
 use crate::sample::{CorpSize, SampleCorp};
 use crate::source::{SampleSpec, Source, SourceKind, TableSelect};
 
 /// What a run reads.
 pub(crate) enum Input {
     /// Raw files and their SELECTs, opened.
-    Files {
-        mapper: Mapper,
-        accounts: Vec<(String, Arc<FileAccount>)>,
-        tables: Vec<TableSelect>,
-        digests: BTreeMap<String, String>,
-    },
+    Files { mapper: Mapper, files: RawFiles, tables: Vec<TableSelect>, digests: BTreeMap<String, String> },
     /// One pull of the sample corp.
     Sample { tables: Vec<(&'static str, Vec<RecordBatch>)>, taken_at: DateTime<Utc>, digest: String },
 }
@@ -36,34 +33,41 @@ impl Input {
         options: &IngestOptions,
     ) -> Result<Option<Self>, IngestError> {
         match &source.kind {
-            SourceKind::Files { files, tables } => {
-                let mut file_digests = Vec::new();
-                for file in files {
-                    for path in &file.paths {
-                        file_digests.push(format!("{}={}", file.name, raw::file_digest(path)?));
-                    }
-                }
-                let digests: BTreeMap<String, String> = tables
-                    .iter()
-                    .map(|table| (table.table.clone(), input_digest(source, table, &file_digests)))
-                    .collect();
-                let is_same = |(table, digest): (&String, &String)| {
-                    state.and_then(|state| state.tables.get(table)).is_some_and(|fill| fill.input_digest == *digest)
-                };
-                if digests.iter().all(is_same) {
-                    return Ok(None);
-                }
-                let (mut providers, mut accounts) = (Vec::new(), Vec::new());
-                for file in files {
-                    let table = raw::raw_table(file, options.progress.clone())?;
-                    providers.push((file.name.clone(), table.provider));
-                    accounts.extend(table.accounts.into_iter().map(|account| (file.name.clone(), account)));
-                }
-                let mapper = Mapper::new(&providers)?;
-                Ok(Some(Self::Files { mapper, accounts, tables: tables.clone(), digests }))
-            }
+            SourceKind::Files { files, tables } => Self::open_files(source, files, tables, state, options),
             SourceKind::Sample(spec) => Self::open_sample(spec, state),
         }
+    }
+
+    fn open_files(
+        source: &Source,
+        files: &[RawFileSpec],
+        tables: &[TableSelect],
+        state: Option<&SourceState>,
+        options: &IngestOptions,
+    ) -> Result<Option<Self>, IngestError> {
+        let versions = versions_of(files)?;
+        let read = files_digest(files, &versions);
+        let digests: BTreeMap<String, String> =
+            tables.iter().map(|table| (table.table.clone(), input_digest(source, table, &read))).collect();
+        let is_same = |(table, digest): (&String, &String)| {
+            state.and_then(|state| state.tables.get(table)).is_some_and(|fill| fill.input_digest == *digest)
+        };
+        if digests.iter().all(is_same) {
+            return Ok(None);
+        }
+        let (mut providers, mut opened) = (Vec::new(), RawFiles::default());
+        for file in files {
+            let table = raw::raw_table(file, options.progress.clone())?;
+            providers.push((file.name.clone(), table.provider));
+            for (path, account) in file.paths.iter().zip(table.accounts) {
+                if let Some(version) = versions.get(path.as_path()) {
+                    account.know_version(version.clone());
+                }
+                opened.add(&file.name, account);
+            }
+        }
+        let mapper = Mapper::new(&providers)?;
+        Ok(Some(Self::Files { mapper, files: opened, tables: tables.to_vec(), digests }))
     }
 
     fn open_sample(spec: &SampleSpec, state: Option<&SourceState>) -> Result<Option<Self>, IngestError> {
@@ -83,14 +87,39 @@ impl Input {
     }
 }
 
-/// SHA-256 over everything that decides what a table's run brings: the files' bytes and how they are mapped.
-fn input_digest(source: &Source, table: &TableSelect, file_digests: &[String]) -> String {
+/// Hashes every file, once however many raw tables it belongs to.
+fn versions_of(files: &[RawFileSpec]) -> Result<HashMap<&Path, FileVersion>, IngestError> {
+    let mut versions = HashMap::new();
+    for path in files.iter().flat_map(|file| &file.paths) {
+        if let Entry::Vacant(free) = versions.entry(path.as_path()) {
+            free.insert(FileVersion::of(path)?);
+        }
+    }
+    Ok(versions)
+}
+
+/// SHA-256 over the bytes of the raw files and how they are read. Where they lie does not count.
+fn files_digest(files: &[RawFileSpec], versions: &HashMap<&Path, FileVersion>) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(format!("{}={:?}\n", file.name, file.format).as_bytes());
+        for path in &file.paths {
+            hash.update(versions.get(path.as_path()).map_or("", FileVersion::sha256).as_bytes());
+            hash.update(b"\n");
+        }
+    }
+    hex(hash)
+}
+
+/// SHA-256 over everything that decides what a table's run brings: what the files hold and how it is mapped.
+fn input_digest(source: &Source, table: &TableSelect, files_digest: &str) -> String {
     let mut hash = Sha256::new();
     let zone = source.zone.map_or("", |zone| zone.name());
-    let settings = format!("{}\n{zone}\n{:?}\n{table:?}\n", source.id_space, source.taken_at);
+    let settings = format!("{}\n{zone}\n{:?}\n{table:?}\n{files_digest}", source.id_space, source.taken_at);
     hash.update(settings.as_bytes());
-    for digest in file_digests {
-        hash.update(digest.as_bytes());
-    }
+    hex(hash)
+}
+
+fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::execution::context::SessionContext;
+use datafusion::prelude::{DataFrame, SessionConfig};
+use futures::StreamExt;
 use tagmill_store::Snapshot;
 
 use crate::error::IngestError;
@@ -29,7 +31,7 @@ impl CustomerKeys {
     pub(crate) async fn load(base: Option<&Snapshot>, id_space: &str) -> Result<Self, IngestError> {
         let mut keys = Self::default();
         let sql = "SELECT customer_no, id_space, customer_id FROM customer";
-        for batch in read(base, "customer", sql).await? {
+        read_each(base, "customer", sql, |batch| {
             let numbers = batch.column(0).as_primitive::<Int64Type>();
             let (spaces, ids) = (batch.column(1).as_string::<i32>(), batch.column(2).as_string::<i32>());
             for row in 0..batch.num_rows() {
@@ -39,8 +41,15 @@ impl CustomerKeys {
                     keys.by_id.insert(ids.value(row).into(), number);
                 }
             }
-        }
+            Ok(())
+        })
+        .await?;
         Ok(keys)
+    }
+
+    /// The number that the next new customer gets.
+    pub(crate) fn next(&self) -> u32 {
+        self.next
     }
 
     /// The number of an id; `None` where it is not known.
@@ -64,7 +73,7 @@ impl FollowKeys {
     /// Loads every follow.
     pub(crate) async fn load(base: Option<&Snapshot>) -> Result<Self, IngestError> {
         let mut keys = Self::default();
-        for batch in read(base, "follow", "SELECT follow_no, customer_no, staff_id FROM follow").await? {
+        read_each(base, "follow", "SELECT follow_no, customer_no, staff_id FROM follow", |batch| {
             let [follows, customers] = [0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>());
             let staff = batch.column(2).as_string::<i32>();
             for row in 0..batch.num_rows() {
@@ -73,8 +82,15 @@ impl FollowKeys {
                 let staff_no = keys.staff_no(staff.value(row));
                 keys.by_pair.insert((dense(customers.value(row))?, staff_no), number);
             }
-        }
+            Ok(())
+        })
+        .await?;
         Ok(keys)
+    }
+
+    /// The number that the next new follow gets.
+    pub(crate) fn next(&self) -> u32 {
+        self.next
     }
 
     fn staff_no(&mut self, staff_id: &str) -> u32 {
@@ -107,14 +123,34 @@ impl FollowKeys {
 
 /// Reads from one table of a snapshot; nothing where there is no snapshot yet.
 pub(crate) async fn read(base: Option<&Snapshot>, table: &str, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
-    let Some(provider) = base.and_then(|base| base.provider(table)) else { return Ok(Vec::new()) };
+    match question(base, table, sql).await? {
+        Some(frame) => frame.collect().await.map_err(IngestError::internal),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Reads as [`read`] does, batch by batch, so that the answer is never in memory as a whole.
+pub(crate) async fn read_each(
+    base: Option<&Snapshot>,
+    table: &str,
+    sql: &str,
+    mut take: impl FnMut(&RecordBatch) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    let Some(frame) = question(base, table, sql).await? else { return Ok(()) };
+    let mut batches = frame.execute_stream().await.map_err(IngestError::internal)?;
+    while let Some(batch) = batches.next().await {
+        take(&batch.map_err(IngestError::internal)?)?;
+    }
+    Ok(())
+}
+
+async fn question(base: Option<&Snapshot>, table: &str, sql: &str) -> Result<Option<DataFrame>, IngestError> {
+    let Some(provider) = base.and_then(|base| base.provider(table)) else { return Ok(None) };
     let session = SessionContext::new_with_config(
-        datafusion::prelude::SessionConfig::new()
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false),
+        SessionConfig::new().set_bool("datafusion.execution.parquet.schema_force_view_types", false),
     );
     session.register_table(table, provider).map_err(IngestError::internal)?;
-    let frame = session.sql(sql).await.map_err(IngestError::internal)?;
-    frame.collect().await.map_err(IngestError::internal)
+    session.sql(sql).await.map(Some).map_err(IngestError::internal)
 }
 
 /// A dense number as it is kept in memory.

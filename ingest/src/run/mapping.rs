@@ -1,13 +1,18 @@
 //! SELECTs over raw files: planned, refused where they would change something, and made to carry each row's place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionConfig;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use tagmill_schemas::error::{did_you_mean, near_names};
 use tagmill_store::engine_words;
 
@@ -26,8 +31,10 @@ pub(crate) struct Mapped {
     plan: LogicalPlan,
     /// The target's columns that it gives.
     pub(crate) columns: Vec<InputColumn>,
-    /// The raw table that it reads row by row; `None` where it joins, groups or reads several.
+    /// The raw table that it reads row by row; `None` where it joins, groups, limits or reads several.
     pub(crate) row_wise_over: Option<String>,
+    /// Every raw table that it reads, in subqueries too.
+    pub(crate) reads: BTreeSet<String>,
 }
 
 impl Mapper {
@@ -58,6 +65,7 @@ impl Mapper {
             .map_err(|cause| IngestError::SelectWrites { table: table.to_owned(), reason: engine_words(&cause) })?;
         let columns = given_columns(select, &plan)?;
         let row_wise_over = row_wise_table(&plan);
+        let reads = tables_read(&plan).map_err(|cause| IngestError::from_select(table, cause))?;
         let mut carried: Vec<(&str, &str)> = Vec::new();
         if row_wise_over.is_some() {
             carried.extend(LINEAGE.iter().filter(|name| with_raw || **name != "_raw").map(|name| (*name, *name)));
@@ -72,14 +80,24 @@ impl Mapper {
             });
         }
         let plan = carrying(plan, &carried).map_err(|cause| IngestError::from_select(table, cause))?;
-        Ok(Mapped { plan, columns, row_wise_over })
+        Ok(Mapped { plan, columns, row_wise_over, reads })
     }
 
-    /// Runs a planned SELECT.
-    pub(crate) async fn run(&self, table: &str, mapped: &Mapped) -> Result<SendableRecordBatchStream, IngestError> {
+    /// Runs a planned SELECT. Rows come in the order of the files, as far as the SELECT leaves them in it.
+    pub(crate) async fn run(
+        &self,
+        table: &str,
+        mapped: &Mapped,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, IngestError>>, IngestError> {
         let failed = |cause| IngestError::from_select(table, cause);
         let frame = self.session.execute_logical_plan(mapped.plan.clone()).await.map_err(failed)?;
-        frame.execute_stream().await.map_err(failed)
+        let context = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(failed)?;
+        // One part after the other, such as the sides of a UNION ALL: side by side they would mix as they happen to come.
+        let parts = plan.properties().output_partitioning().partition_count();
+        let streams = stream::iter(0..parts).map(move |part| plan.execute(part, Arc::clone(&context)));
+        let table = table.to_owned();
+        Ok(streams.try_flatten().map_err(move |cause| IngestError::from_select(&table, cause)).boxed())
     }
 }
 
@@ -117,8 +135,20 @@ fn row_wise_table(plan: &LogicalPlan) -> Option<String> {
     }
 }
 
+/// The raw tables that a plan scans, those of its subqueries included.
+fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
+    let mut tables = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            tables.insert(scan.table_name.table().to_owned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables)
+}
+
 /// Adds columns of the raw table to a row-wise plan: (raw name, name in the answer).
-fn carrying(plan: LogicalPlan, carried: &[(&str, &str)]) -> Result<LogicalPlan, datafusion::error::DataFusionError> {
+fn carrying(plan: LogicalPlan, carried: &[(&str, &str)]) -> Result<LogicalPlan, DataFusionError> {
     let (LogicalPlan::Projection(projection), false) = (&plan, carried.is_empty()) else { return Ok(plan) };
     let mut expressions = projection.expr.clone();
     for (raw, name) in carried {

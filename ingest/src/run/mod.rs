@@ -4,7 +4,10 @@ mod assignments;
 mod conform;
 mod context;
 mod customers;
+mod dated;
 mod events;
+mod exact;
+mod files;
 mod follows;
 mod input;
 mod keys;
@@ -13,13 +16,14 @@ mod mapping;
 mod merge;
 mod quarantine;
 pub(crate) mod report;
+mod sink;
 mod tags;
 mod targets;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tagmill_store::{GuardVerdict, LedgerRow, Outcome, RunSummary, Warehouse};
+use tagmill_store::{GuardVerdict, LedgerRow, Outcome, RunSummary, SourceState, Warehouse};
 
 use crate::error::IngestError;
 use crate::raw::{NoProgress, Progress};
@@ -51,8 +55,9 @@ impl Default for IngestOptions {
 pub enum RunOutcome {
     /// A new snapshot.
     Published(Box<LedgerRow>, RunReport),
-    /// The input is the one of the source's last run: nothing was done.
-    NothingNew(Box<LedgerRow>),
+    /// The input is the one of the source's last run: nothing was done. With the newest snapshot, and what had to be mended
+    /// before that was known.
+    NothingNew(Box<LedgerRow>, Vec<String>),
     /// The guard refused it; its files are kept staged.
     Refused(Vec<GuardVerdict>, RunReport),
     /// A dry run: what would have been published.
@@ -61,24 +66,26 @@ pub enum RunOutcome {
 
 /// Runs a source once, and publishes at most one snapshot.
 ///
-/// The run holds the writer's lock from its beginning. Whatever fails, nothing of it is visible.
+/// The run holds the writer's lock from its beginning; a dry run takes none and mends nothing. Whatever fails, nothing of it
+/// is visible.
 ///
 /// # Errors
-/// `IngestError` with the step that failed.
+/// `IngestError::OlderReading` where the source states that it was read before its last reading; else the step that failed.
 pub async fn run_source(
     warehouse: &Warehouse,
     source: &Source,
     options: &IngestOptions,
 ) -> Result<RunOutcome, IngestError> {
-    let run = warehouse.begin().await?;
+    let run = if options.is_dry_run { warehouse.begin_dry().await? } else { warehouse.begin().await? };
     let before = run.base().map(|base| base.row().clone());
     let state = before.as_ref().and_then(|row| row.sources.get(&source.name)).cloned();
     let input = Input::open(source, state.as_ref(), options)?;
     let Some(input) = input else {
         let row = before.ok_or_else(|| IngestError::internal("nothing new before the first snapshot"))?;
-        return Ok(RunOutcome::NothingNew(Box::new(row)));
+        return Ok(RunOutcome::NothingNew(Box::new(row), run.notes().to_vec()));
     };
     let stated = stated_instant(source, warehouse, &input);
+    refuse_older(source, warehouse, state.as_ref(), stated)?;
     let mut context = RunContext::new(run, source, state, stated, options)?;
     context.fill(input).await?;
     let (run, finished) = context.finish().await?;
@@ -97,6 +104,24 @@ pub async fn run_source(
         Outcome::Published(row) => RunOutcome::Published(row, finished.report),
         Outcome::Refused(verdicts) => RunOutcome::Refused(verdicts, finished.report),
     })
+}
+
+/// Refuses a reading that is older than the source's last one: it would take back what that one has found out.
+fn refuse_older(
+    source: &Source,
+    warehouse: &Warehouse,
+    state: Option<&SourceState>,
+    stated: Option<DateTime<Utc>>,
+) -> Result<(), IngestError> {
+    let (Some(stated), Some(last)) = (stated, state.and_then(|state| state.last_read_from)) else { return Ok(()) };
+    if stated >= last {
+        return Ok(());
+    }
+    let zone = source.zone_or(warehouse.zone());
+    let shown = |instant: DateTime<Utc>| {
+        format!("{} {}", instant.with_timezone(&zone.0).format("%Y-%m-%d %H:%M:%S"), zone.name())
+    };
+    Err(IngestError::OlderReading { name: source.name.clone(), stated: shown(stated), last: shown(last) })
 }
 
 /// The instant at which the source says it was read.

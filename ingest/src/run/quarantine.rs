@@ -11,6 +11,8 @@ use crate::error::IngestError;
 
 /// Rows that wait in memory before they are staged.
 const WAITING: usize = 50_000;
+/// Bytes of raw rows and reasons that wait in memory before they are staged.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where a row came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub(crate) struct Quarantine {
     run: SnapshotId,
     stager: Option<Stager>,
     waiting: Vec<Row>,
+    waiting_bytes: usize,
     staged: Vec<Staged>,
     counts: Vec<(String, &'static str, u64)>,
 }
@@ -56,7 +59,8 @@ struct Row {
 impl Quarantine {
     /// Without a stager (a dry run) rows are counted and not kept.
     pub(crate) fn new(source: &str, run: SnapshotId, stager: Option<Stager>) -> Self {
-        Self { source: source.to_owned(), run, stager, waiting: Vec::new(), staged: Vec::new(), counts: Vec::new() }
+        let (waiting, staged, counts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { source: source.to_owned(), run, stager, waiting, waiting_bytes: 0, staged, counts }
     }
 
     /// Takes a row in.
@@ -72,9 +76,12 @@ impl Quarantine {
             None => self.counts.push((target.to_owned(), refusal.code, 1)),
         }
         if self.stager.is_some() {
-            self.waiting.push(Row { target: target.to_owned(), place: place.clone(), refusal, raw: raw() });
+            let raw = raw();
+            self.waiting_bytes += raw.len() + refusal.reason.len();
+            self.waiting.push(Row { target: target.to_owned(), place: place.clone(), refusal, raw });
         }
-        if self.waiting.len() >= WAITING { self.flush() } else { Ok(()) }
+        let is_full = self.waiting.len() >= WAITING || self.waiting_bytes >= WAITING_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// How many rows of a target were put here with a code.
@@ -111,6 +118,7 @@ impl Quarantine {
         let batch = RecordBatch::try_new(stager.schema().clone(), columns).map_err(IngestError::internal)?;
         self.staged.push(stager.stage(None, [batch])?);
         self.waiting.clear();
+        self.waiting_bytes = 0;
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::raw::FileTally;
+
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
@@ -12,7 +14,7 @@ pub struct RunReport {
     pub read_from: DateTime<Utc>,
     /// When it ended reading.
     pub read_until: DateTime<Utc>,
-    /// Every raw file that was read to its end.
+    /// Every raw file of the source.
     pub files: Vec<FileCount>,
     /// Every target table.
     pub tables: Vec<TableCount>,
@@ -35,6 +37,12 @@ pub struct FileCount {
     pub unparsable: u64,
 }
 
+impl From<FileTally> for FileCount {
+    fn from(tally: FileTally) -> Self {
+        Self { path: tally.path, raw: tally.raw, parsed: tally.parsed, unparsable: tally.unparsable }
+    }
+}
+
 /// One target table: mapped = accepted + rejected + duplicate + unmatched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TableCount {
@@ -44,14 +52,16 @@ pub struct TableCount {
     pub mode: String,
     /// Rows that its SELECT gave.
     pub mapped: u64,
-    /// Rows that were taken, whether they changed anything or not.
+    /// Rows that were taken, whether they changed anything or not: a row that an earlier run has brought is taken again.
     pub accepted: u64,
     /// Rows that do not fit the table's contract.
     pub rejected: u64,
-    /// Rows that say again what another said.
+    /// Rows that say again what another row of the run said.
     pub duplicate: u64,
     /// Rows that refer to what is not known.
     pub unmatched: u64,
+    /// For a row-wise SELECT: the rows of the raw table that it reads.
+    pub parsed: Option<u64>,
     /// For a row-wise SELECT: rows that it left out. parsed = mapped + filtered.
     pub filtered: Option<u64>,
     /// What changed, in words and numbers, such as `opened` 120.
@@ -61,12 +71,35 @@ pub struct TableCount {
 impl TableCount {
     /// Whether every mapped row is accounted for.
     pub fn adds_up(&self) -> bool {
-        self.mapped == self.accepted + self.rejected + self.duplicate + self.unmatched
+        let is_told = self.mapped == self.accepted + self.rejected + self.duplicate + self.unmatched;
+        is_told && self.parsed == self.filtered.map(|filtered| self.mapped + filtered)
     }
 
     pub(crate) fn change(&mut self, what: &str, count: u64) {
         if count > 0 {
             self.changes.push((what.to_owned(), count));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_a_row_wise_select_read_are_mapped_or_filtered() {
+        let count = |parsed, filtered| TableCount {
+            mapped: 3,
+            accepted: 2,
+            rejected: 1,
+            parsed,
+            filtered,
+            ..TableCount::default()
+        };
+        assert!(count(None, None).adds_up());
+        assert!(count(Some(5), Some(2)).adds_up());
+        assert!(!count(Some(5), Some(1)).adds_up());
+        // More rows than were read leave nothing that could have been filtered.
+        assert!(!count(Some(2), None).adds_up());
     }
 }

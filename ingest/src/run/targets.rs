@@ -4,6 +4,8 @@ use datafusion::arrow::datatypes::DataType;
 use tagmill_schemas::tables::{ColumnType, Filled, contract};
 use tagmill_store::arrow_type;
 
+use crate::source::DeclaredColumn;
+
 /// A column that a SELECT may give.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct InputColumn {
@@ -13,7 +15,7 @@ pub(crate) struct InputColumn {
     pub(crate) ty: DataType,
     /// Whether every row needs a value.
     pub(crate) is_needed: bool,
-    /// Whether its values may be shown to everybody.
+    /// Whether its values must not be shown to everybody.
     pub(crate) is_private: bool,
 }
 
@@ -33,7 +35,7 @@ pub(crate) const ORDER: &[&str] = &[
 ];
 
 /// The columns that a SELECT may give for a target.
-pub(crate) fn input_columns(table: &str, declared: &[(String, ColumnType)]) -> Vec<InputColumn> {
+pub(crate) fn input_columns(table: &str, declared: &[DeclaredColumn]) -> Vec<InputColumn> {
     let needed = needed_columns(table);
     let text = |name: &str| (name.to_owned(), ColumnType::Text);
     let mut columns: Vec<(String, ColumnType)> = match table {
@@ -55,16 +57,19 @@ pub(crate) fn input_columns(table: &str, declared: &[(String, ColumnType)]) -> V
     if matches!(table, "follow" | "event" | "id_map" | "group_member") {
         columns.push(text("customer_id"));
     }
-    columns.extend(declared.iter().cloned());
-    columns
-        .into_iter()
-        .map(|(name, ty)| InputColumn {
-            is_needed: needed.contains(&name.as_str()),
-            is_private: contract(table).and_then(|table| table.column(&name)).is_some_and(|column| column.is_private),
-            name,
-            ty: arrow_type(ty),
-        })
-        .collect()
+    let by_contract = columns.into_iter().map(|(name, ty)| InputColumn {
+        is_needed: needed.contains(&name.as_str()),
+        is_private: contract(table).and_then(|table| table.column(&name)).is_some_and(|column| column.is_private),
+        name,
+        ty: arrow_type(ty),
+    });
+    let by_source = declared.iter().map(|column| InputColumn {
+        name: column.name.clone(),
+        ty: arrow_type(column.ty),
+        is_needed: false,
+        is_private: column.is_private,
+    });
+    by_contract.chain(by_source).collect()
 }
 
 /// The columns without which a row of a target is rejected.

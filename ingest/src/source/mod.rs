@@ -1,6 +1,8 @@
 //! A source: the YAML file that says what is read, and how it becomes rows of the tables.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -70,12 +72,23 @@ pub struct TableSelect {
     pub mode: Mode,
     /// The rank of this source's columns where another fills them too.
     pub priority: Option<i32>,
-    /// Further columns, with their types.
-    pub declared: Vec<(String, ColumnType)>,
+    /// Further columns: attributes of customers, properties of events.
+    pub declared: Vec<DeclaredColumn>,
     /// Whether each raw row is an event of its own, for exports without ids.
     pub is_row_event_id: bool,
     /// The SELECT.
     pub select: String,
+}
+
+/// A column that a source adds to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredColumn {
+    /// Its name, `lower_snake_case`.
+    pub name: String,
+    /// Its type.
+    pub ty: ColumnType,
+    /// Whether it is masked unless asked for by somebody who may. Once a source has said so, it stays so for all.
+    pub is_private: bool,
 }
 
 /// What the rows of a run mean for what the same source brought before.

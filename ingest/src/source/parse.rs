@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_schemas::tables::{ColumnType, TABLES, contract};
-use tagmill_schemas::yaml::{self, At, Fields, Problem, Problems, codes};
+use tagmill_schemas::yaml::{self, At, Entry, Fields, Problem, Problems, codes};
 
-use super::{Mode, SampleSpec, Source, SourceKind, TableSelect, TakenAt};
+use super::{DeclaredColumn, Mode, SampleSpec, Source, SourceKind, TableSelect, TakenAt};
 use crate::raw::{CsvDialect, RawFileSpec, RawFormat};
 
 /// Why a document is no source.
@@ -120,14 +120,17 @@ fn files(fields: &Fields<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Opt
         .need("files", "`files: {lines: {path: lines.csv}}`", problems)
         .and_then(|at| at.fields("raw files by name", problems));
     let raw = raw.map(|raw| {
-        let each: Vec<_> =
-            raw.entries.iter().map(|entry| raw_file(entry.key, &entry.value, folder, problems)).collect();
+        let each: Vec<_> = raw.entries.iter().map(|entry| raw_file(entry, folder, problems)).collect();
         each
     });
     let tables = fields
         .need("tables", "`tables: {customer: {mode: upsert, select: SELECT …}}`", problems)
         .and_then(|at| at.fields("target tables by name", problems));
     let tables = tables.map(|tables| {
+        if tables.entries.is_empty() {
+            let problem = tables.at.problem(codes::VALUE_EMPTY, "no table is filled");
+            problems.push(problem.with_hint("write at least one: `customer: {mode: upsert, select: SELECT …}`"));
+        }
         let each: Vec<_> = tables.entries.iter().map(|entry| table(entry.key, &entry.value, problems)).collect();
         each
     });
@@ -136,8 +139,12 @@ fn files(fields: &Fields<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Opt
     Some(SourceKind::Files { files, tables })
 }
 
-fn raw_file(name: &str, at: &At<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Option<RawFileSpec> {
-    let fields = at.fields("a raw file: a mapping with `path`", problems)?;
+fn raw_file(entry: &Entry<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Option<RawFileSpec> {
+    if !is_snake(entry.key) {
+        let problem = entry.problem(codes::VALUE_INVALID, format!("`{}` cannot be a raw table", entry.key));
+        problems.push(problem.with_hint("SQL reads it under this name: write it in lower_snake_case"));
+    }
+    let fields = entry.value.fields("a raw file: a mapping with `path`", problems)?;
     fields.known(FILE_KEYS, problems);
     let paths: Vec<PathBuf> = fields
         .need("path", "`path: lines.csv`, or a list", problems)
@@ -157,7 +164,7 @@ fn raw_file(name: &str, at: &At<'_>, folder: &Path, problems: &mut Vec<Problem>)
         RawFormat::Csv(dialect) => RawFormat::Csv(csv_dialect(&fields, dialect, problems)?),
         RawFormat::Parquet => RawFormat::Parquet,
     };
-    Some(RawFileSpec { name: name.to_owned(), paths, format })
+    Some(RawFileSpec { name: entry.key.to_owned(), paths, format })
 }
 
 fn csv_dialect(fields: &Fields<'_>, mut dialect: CsvDialect, problems: &mut Vec<Problem>) -> Option<CsvDialect> {
@@ -237,12 +244,8 @@ fn mode_fits(table: &str, mode: Mode, at: &At<'_>, problems: &mut Vec<Problem>) 
     fits
 }
 
-/// `properties:` of events and `attributes:` of customers: name to type.
-fn declared_columns(
-    table: &str,
-    fields: &Fields<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<Vec<(String, ColumnType)>> {
+/// `properties:` of events and `attributes:` of customers: name to type, or to `{type: …, private: true}`.
+fn declared_columns(table: &str, fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Vec<DeclaredColumn>> {
     let mut declared = Vec::new();
     for (key, wanted) in [("properties", "event"), ("attributes", "customer")] {
         let Some(at) = fields.get(key) else { continue };
@@ -251,34 +254,44 @@ fn declared_columns(
             return None;
         }
         for entry in at.fields("names with their types", problems)?.entries {
-            let ty = entry.value.text("a type", problems)?;
-            match ColumnType::parse(&ty) {
-                Some(ty) if is_free(table, entry.key) => declared.push((entry.key.to_owned(), ty)),
-                Some(_) => {
-                    problems.push(
-                        entry.problem(codes::VALUE_INVALID, format!("`{}` cannot be declared", entry.key)).with_hint(
-                            "a declared column has a lower_snake_case name that the table does not have already",
-                        ),
-                    );
-                    return None;
-                }
-                None => {
-                    problems.push(
-                        entry
-                            .value
-                            .problem(codes::WORD_UNKNOWN, format!("unknown type `{ty}`"))
-                            .with_hint("the types are text, bigint, int, decimal, bool, timestamp, date"),
-                    );
-                    return None;
-                }
-            }
+            declared.push(declared_column(table, &entry, problems)?);
         }
     }
     Some(declared)
 }
 
+fn declared_column(table: &str, entry: &Entry<'_>, problems: &mut Vec<Problem>) -> Option<DeclaredColumn> {
+    let (at, is_private) = match entry.value.scalar() {
+        Some(_) => (entry.value.clone(), false),
+        None => {
+            let fields = entry.value.fields("a type, or a mapping with `type` and `private`", problems)?;
+            fields.known(&["type", "private"], problems);
+            let at = fields.need("type", "`type: text`", problems)?;
+            let is_private = fields.get("private").map_or(Some(false), |at| at.boolean(problems))?;
+            (at, is_private)
+        }
+    };
+    let word = at.text("a type", problems)?;
+    let Some(ty) = ColumnType::parse(&word) else {
+        let problem = at.problem(codes::WORD_UNKNOWN, format!("unknown type `{word}`"));
+        problems.push(problem.with_hint("the types are text, bigint, int, decimal, bool, timestamp, date"));
+        return None;
+    };
+    if !is_free(table, entry.key) {
+        let problem = entry.problem(codes::VALUE_INVALID, format!("`{}` cannot be declared", entry.key));
+        let hint = "a declared column has a lower_snake_case name that the table does not have already";
+        problems.push(problem.with_hint(hint));
+        return None;
+    }
+    Some(DeclaredColumn { name: entry.key.to_owned(), ty, is_private })
+}
+
 fn is_free(table: &str, name: &str) -> bool {
-    let is_snake = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && name.starts_with(|c: char| c.is_ascii_lowercase());
-    is_snake && contract(table).is_some_and(|table| table.column(name).is_none())
+    is_snake(name) && contract(table).is_some_and(|table| table.column(name).is_none())
+}
+
+/// Whether a name is `lower_snake_case`, which SQL reads without quotes as it is written.
+fn is_snake(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

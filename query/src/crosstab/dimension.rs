@@ -1,19 +1,22 @@
 //! Dimensions: ways to split customers into labelled parts that neither overlap nor leave anybody out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use roaring::RoaringBitmap;
 use tagmill_schemas::error::{did_you_mean, near_names};
 use tagmill_schemas::ids::TagId;
 use tagmill_schemas::segment::Window;
+use tagmill_schemas::segment::check::CatalogTag;
 
+use super::parts::{Others, Part, Parts, by_size, tag_labels, value_label};
 use crate::catalog::text;
 use crate::error::QueryError;
-use crate::segment::holders;
-use crate::segment::sets::{Customers, Follows, Scope, from_sorted};
+use crate::segment::sets::{Follows, Scope, append_numbers};
 use crate::segment::sql_text::{self, Calendar};
+use crate::segment::{holders, refuse_several_currencies};
 use crate::view::View;
 
 /// The label of customers without a value.
@@ -25,13 +28,13 @@ const SEVERAL: &str = "more than one";
 /// More labels than this make no table.
 const MAX_LABELS: usize = 200;
 
-/// The edges of the activity bands: distinct business days with any event in the 30 days before as_of.
-const ACTIVITY_BANDS: &[(&str, i64)] = &[("0 days", 0), ("1–2 days", 1), ("3–9 days", 3), ("10+ days", 10)];
-/// The lower edges of the spend bands: net spend over a lifetime.
+/// No day with an event in the 30 days before as_of.
+const NO_ACTIVITY: &str = "0 days";
+/// The lower edges of the activity bands: distinct business days with any event in the 30 days before as_of.
+const ACTIVITY_BANDS: &[(&str, i64)] = &[("1–2 days", 1), ("3–9 days", 3), ("10+ days", 10)];
+/// The lower edges of the spend bands: net spend over a lifetime. Below the first are those with net refunds.
 const SPEND_BANDS: &[(&str, i64)] =
-    &[("0 – 1,000", 0), ("1,000 – 5,000", 1_000), ("5,000 – 50,000", 5_000), ("≥ 50,000", 50_000)];
-/// Net refunds, below every spend band.
-const NEGATIVE_SPEND: &str = "< 0";
+    &[("< 0", i64::MIN), ("0 – 1,000", 0), ("1,000 – 5,000", 1_000), ("5,000 – 50,000", 5_000), ("≥ 50,000", 50_000)];
 /// No event with an amount.
 const NO_SPEND: &str = "no spend";
 
@@ -82,22 +85,17 @@ impl Dimension {
         }
     }
 
-    /// Splits customers into labelled parts, in the order in which they are shown.
-    pub(crate) async fn split(&self, view: &View, scope: &Scope) -> Result<Vec<(String, RoaringBitmap)>, QueryError> {
+    /// Splits the customers of a scope into labelled parts, in the order in which they are shown.
+    ///
+    /// No two labels are the same. Bands and months are always there; a value or tag that nobody in the scope has is not.
+    pub(super) async fn split(&self, view: &View, scope: &Scope) -> Result<Vec<Part>, QueryError> {
         let parts = match self {
             Self::TagGroup(group) => by_tag_group(view, group, scope).await?,
-            Self::Attribute(name) => by_attribute(view, name).await?,
-            Self::BirthMonth => by_birth_month(view).await?,
+            Self::Attribute(name) => by_attribute(view, name, scope).await?,
+            Self::BirthMonth => by_birth_month(view, scope).await?,
             Self::ActivityBand => by_activity(view).await?,
             Self::SpendBand => by_spend(view).await?,
         };
-        if parts.labels.len() > MAX_LABELS {
-            return Err(QueryError::DimensionTooWide {
-                dimension: self.to_string(),
-                values: parts.labels.len(),
-                limit: MAX_LABELS,
-            });
-        }
         Ok(parts.among(&scope.customers))
     }
 }
@@ -107,39 +105,41 @@ fn advice() -> String {
         .to_owned()
 }
 
-/// Labelled sets, and the label of everybody who is in none of them.
-struct Parts {
-    labels: Vec<(String, RoaringBitmap)>,
-    others: &'static str,
-    /// Where the others stand: before the labels or after them.
-    others_first: bool,
-}
-
-impl Parts {
-    /// Cuts the parts to some customers and adds those who are in none.
-    fn among(self, customers: &Customers) -> Vec<(String, RoaringBitmap)> {
-        let mut left = customers.0.clone();
-        let mut parts: Vec<(String, RoaringBitmap)> = Vec::new();
-        for (label, set) in self.labels {
-            let set = set & &left;
-            left -= &set;
-            parts.push((label, set));
-        }
-        let place = parts.iter().position(|(label, _)| label == self.others);
-        match place {
-            Some(place) => parts[place].1 |= left,
-            None if self.others_first => parts.insert(0, (self.others.to_owned(), left)),
-            None => parts.push((self.others.to_owned(), left)),
-        }
-        parts
-    }
-}
-
 /// Only follows that count in the universe do here; customer-level assignments always do.
 async fn by_tag_group(view: &View, group: &str, scope: &Scope) -> Result<Parts, QueryError> {
+    let tags = living_tags(view, group).await?;
+    let ids: Vec<TagId> = tags.iter().map(|tag| tag.tag_id.clone()).collect();
+    let holders = holders(view, &ids).await?;
+    let follows = view.follows().await?;
+    let mut once = RoaringBitmap::new();
+    let mut several = RoaringBitmap::new();
+    let mut parts: Vec<Part> = Vec::new();
+    for (tag, label) in tags.iter().zip(tag_labels(&tags, &[NONE, SEVERAL])) {
+        let Some(held) = holders.get(&tag.tag_id) else { continue };
+        let counting = Follows(&held.follows.0 & &scope.follows.0);
+        let set = (follows.project(&counting).0 | &held.customers.0) & &scope.customers.0;
+        if !set.is_empty() {
+            several |= &once & &set;
+            once |= &set;
+            parts.push((label, set));
+        }
+    }
+    if parts.len() > MAX_LABELS {
+        return Err(too_wide(format!("group:{group}")));
+    }
+    for (_, set) in &mut parts {
+        *set -= &several;
+    }
+    by_size(&mut parts);
+    parts.push((SEVERAL.to_owned(), several));
+    Ok(Parts { parts, others: Others::Last(NONE) })
+}
+
+/// The living tags of a group; at least one.
+async fn living_tags<'v>(view: &'v View, group: &str) -> Result<Vec<&'v CatalogTag>, QueryError> {
     let catalog = view.catalog().await?;
-    let tags: Vec<_> =
-        catalog.tags.iter().filter(|tag| tag.group_name == group && tag.valid_to.is_none()).cloned().collect();
+    let tags: Vec<&CatalogTag> =
+        catalog.tags.iter().filter(|tag| tag.group_name == group && tag.valid_to.is_none()).collect();
     if tags.is_empty() {
         let mut groups: Vec<&str> = catalog.tags.iter().map(|tag| tag.group_name.as_str()).collect();
         groups.sort_unstable();
@@ -148,27 +148,10 @@ async fn by_tag_group(view: &View, group: &str, scope: &Scope) -> Result<Parts, 
         let known = format!("the groups are {}", groups.join(", "));
         return Err(QueryError::Dimension { dimension: format!("group:{group}"), advice: near.unwrap_or(known) });
     }
-    let ids: Vec<TagId> = tags.iter().map(|tag| tag.tag_id.clone()).collect();
-    let holders = holders(view, &ids).await?;
-    let follows = view.follows().await?;
-    let mut once = RoaringBitmap::new();
-    let mut several = RoaringBitmap::new();
-    let mut sets = Vec::new();
-    for tag in tags {
-        let Some(held) = holders.get(&tag.tag_id) else { continue };
-        let counting = Follows(&held.follows.0 & &scope.follows.0);
-        let set = (follows.project(&counting).0 | &held.customers.0) & &scope.customers.0;
-        several |= &once & &set;
-        once |= &set;
-        sets.push((tag.tag_name, set));
-    }
-    let mut labels: Vec<_> = sets.into_iter().map(|(name, set)| (name, set - &several)).collect();
-    labels.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
-    labels.push((SEVERAL.to_owned(), several));
-    Ok(Parts { labels, others: NONE, others_first: false })
+    Ok(tags)
 }
 
-async fn by_attribute(view: &View, name: &str) -> Result<Parts, QueryError> {
+async fn by_attribute(view: &View, name: &str, scope: &Scope) -> Result<Parts, QueryError> {
     let catalog = view.catalog().await?;
     let is_known = catalog.columns.iter().any(|(column, _)| column == name);
     let is_masked = catalog.masked_columns.iter().any(|column| column == name);
@@ -179,22 +162,23 @@ async fn by_attribute(view: &View, name: &str) -> Result<Parts, QueryError> {
     }
     let column = sql_text::name(name);
     let sql = format!("SELECT CAST({column} AS VARCHAR), customer_no FROM customer WHERE {column} IS NOT NULL");
-    let mut labels = labelled(view, &sql).await?;
-    labels.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
-    Ok(Parts { labels, others: UNKNOWN, others_first: false })
+    let found = labelled(view, &sql, scope, name).await?;
+    let mut parts: Vec<Part> = found.into_iter().map(|(value, set)| (value_label(value, &[UNKNOWN]), set)).collect();
+    by_size(&mut parts);
+    Ok(Parts { parts, others: Others::Last(UNKNOWN) })
 }
 
-async fn by_birth_month(view: &View) -> Result<Parts, QueryError> {
+async fn by_birth_month(view: &View, scope: &Scope) -> Result<Parts, QueryError> {
     let sql = "SELECT CAST(birth_month AS VARCHAR), customer_no FROM customer WHERE birth_month BETWEEN 1 AND 12";
-    let found = labelled(view, sql).await?;
-    let labels = (1..=12)
+    let mut found = labelled(view, sql, scope, "birth_month").await?;
+    let parts = (1..=12)
         .map(|month| {
             let label = month.to_string();
-            let set = found.iter().find(|(name, _)| *name == label).map(|(_, set)| set.clone()).unwrap_or_default();
+            let set = found.remove(&label).unwrap_or_default();
             (label, set)
         })
         .collect();
-    Ok(Parts { labels, others: UNKNOWN, others_first: false })
+    Ok(Parts { parts, others: Others::Last(UNKNOWN) })
 }
 
 async fn by_activity(view: &View) -> Result<Parts, QueryError> {
@@ -204,74 +188,72 @@ async fn by_activity(view: &View) -> Result<Parts, QueryError> {
         "SELECT customer_no, count(DISTINCT {}) FROM event WHERE {window} GROUP BY customer_no",
         calendar.business_day()
     );
-    let edges: Vec<(&str, i64)> = ACTIVITY_BANDS.to_vec();
-    let labels = banded(view, &sql, &edges).await?;
-    Ok(Parts { labels, others: ACTIVITY_BANDS[0].0, others_first: true })
+    let parts = banded(view, &sql, ACTIVITY_BANDS).await?;
+    Ok(Parts { parts, others: Others::First(NO_ACTIVITY) })
 }
 
 async fn by_spend(view: &View) -> Result<Parts, QueryError> {
     let calendar = Calendar { as_of: view.as_of(), zone: view.zone() };
     let window = calendar.window(Window::Lifetime, false);
-    let currencies = format!(
-        "SELECT DISTINCT currency FROM event WHERE {window} AND amount IS NOT NULL AND currency IS NOT NULL ORDER BY currency"
-    );
-    let currencies = crate::catalog::texts(view, &currencies).await?;
-    if currencies.len() > 1 {
-        return Err(QueryError::Currencies { events: "all events".to_owned(), currencies: currencies.join(", ") });
-    }
+    refuse_several_currencies(view, "all events", &window).await?;
     // The floor keeps the bands exact: 4,999.99 stays below 5,000, and −0.01 below 0.
     let sql = format!(
         "SELECT customer_no, CAST(floor(sum(amount)) AS BIGINT) FROM event WHERE {window} AND amount IS NOT NULL GROUP BY customer_no"
     );
-    let mut edges = vec![(NEGATIVE_SPEND, i64::MIN)];
-    edges.extend(SPEND_BANDS);
-    let labels = banded(view, &sql, &edges).await?;
-    Ok(Parts { labels, others: NO_SPEND, others_first: true })
+    let parts = banded(view, &sql, SPEND_BANDS).await?;
+    Ok(Parts { parts, others: Others::First(NO_SPEND) })
 }
 
-/// Sorts `(customer_no, measure)` rows into bands by their lower edges, ascending.
-async fn banded(view: &View, sql: &str, edges: &[(&str, i64)]) -> Result<Vec<(String, RoaringBitmap)>, QueryError> {
+/// Sorts `(customer_no, measure)` rows into bands by their lower edges, ascending; no measure is below the first.
+async fn banded(view: &View, sql: &str, edges: &[(&str, i64)]) -> Result<Vec<Part>, QueryError> {
     let mut numbers: Vec<Vec<u32>> = vec![Vec::new(); edges.len()];
     let mut rows = view.sql(sql).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;
         let measures = batch.column(1).as_primitive::<Int64Type>();
         let mut customers = Vec::new();
-        crate::segment::sets::append_numbers(&batch, 0, &mut customers)?;
+        append_numbers(&batch, 0, &mut customers)?;
         for (customer, measure) in customers.into_iter().zip(measures.values()) {
             let above = edges.iter().rposition(|(_, edge)| edge <= measure).unwrap_or(0);
             numbers[above].push(customer);
         }
     }
-    Ok(edges
-        .iter()
-        .zip(numbers)
-        .map(|((label, _), mut numbers)| {
-            numbers.sort_unstable();
-            ((*label).to_owned(), from_sorted(numbers))
-        })
-        .collect())
+    Ok(edges.iter().zip(numbers).map(|((label, _), numbers)| ((*label).to_owned(), bitmap(numbers))).collect())
 }
 
-/// Sorts `(label, customer_no)` rows into sets by label.
-async fn labelled(view: &View, sql: &str) -> Result<Vec<(String, RoaringBitmap)>, QueryError> {
-    let mut sets: std::collections::BTreeMap<String, Vec<u32>> = std::collections::BTreeMap::new();
+/// Sorts `(value, customer_no)` rows, both never NULL, into sets by value, those of the scope only.
+///
+/// A table of many values is refused when one too many has been seen, before the others are read.
+async fn labelled(
+    view: &View,
+    sql: &str,
+    scope: &Scope,
+    dimension: &str,
+) -> Result<BTreeMap<String, RoaringBitmap>, QueryError> {
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     let mut rows = view.sql(sql).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;
         let mut customers = Vec::new();
-        crate::segment::sets::append_numbers(&batch, 1, &mut customers)?;
+        append_numbers(&batch, 1, &mut customers)?;
         for (row, customer) in customers.into_iter().enumerate() {
-            if !batch.column(0).is_null(row) {
-                sets.entry(text(&batch, 0, row)).or_default().push(customer);
+            if scope.customers.0.contains(customer) {
+                numbers.entry(text(&batch, 0, row)).or_default().push(customer);
             }
         }
+        if numbers.len() > MAX_LABELS {
+            return Err(too_wide(dimension.to_owned()));
+        }
     }
-    Ok(sets
-        .into_iter()
-        .map(|(label, mut numbers)| {
-            numbers.sort_unstable();
-            (label, from_sorted(numbers))
-        })
-        .collect())
+    Ok(numbers.into_iter().map(|(value, numbers)| (value, bitmap(numbers))).collect())
+}
+
+fn bitmap(mut numbers: Vec<u32>) -> RoaringBitmap {
+    // A bitmap is made much faster of ascending numbers.
+    numbers.sort_unstable();
+    numbers.into_iter().collect()
+}
+
+fn too_wide(dimension: String) -> QueryError {
+    QueryError::DimensionTooWide { dimension, limit: MAX_LABELS }
 }

@@ -1,14 +1,15 @@
 //! Crossing two dimensions: distinct customers in every cell, with "none" and "more than one" where they belong.
 
 mod dimension;
+mod parts;
 
 use chrono::{DateTime, Utc};
-use roaring::RoaringBitmap;
 use serde::Serialize;
 use tagmill_schemas::segment::Universe;
 
 pub use dimension::Dimension;
 
+use self::parts::Part;
 use crate::definitions::LoadedSegment;
 use crate::error::QueryError;
 use crate::segment::sets::{Customers, Scope};
@@ -44,9 +45,10 @@ pub struct Crosstab {
     pub events_until: Option<DateTime<Utc>>,
     /// Customers looked at: the sum of all cells.
     pub universe_count: u64,
-    /// The rows in order.
+    /// The rows in order, no two alike. A value or tag that reads like one of `none`, `more than one` and `unknown` is in
+    /// quotes, and tags of one name have their ids in brackets.
     pub row_labels: Vec<String>,
-    /// The columns in order.
+    /// The columns in order, labelled like the rows.
     pub column_labels: Vec<String>,
     /// Distinct customers, by row, then by column.
     pub cells: Vec<Vec<u64>>,
@@ -60,17 +62,19 @@ impl View {
     /// Crosses two dimensions.
     ///
     /// # Errors
-    /// `QueryError::Dimension` for a tag group or column that is not there, `QueryError::DimensionTooWide`.
+    /// `QueryError::Dimension` for a tag group or column that is not there, `QueryError::DimensionTooWide` where those who
+    /// are looked at have too many values, `QueryError::Currencies` for a spend that would add several.
     pub async fn crosstab(&self, request: &CrosstabRequest) -> Result<Crosstab, QueryError> {
-        let (among, scope) = self.looked_at(request).await?;
-        let rows = request.rows.split(self, &scope).await?;
-        let columns = request.cols.split(self, &scope).await?;
+        let view = self.for_one_question();
+        let (among, scope) = view.looked_at(request).await?;
+        let rows = request.rows.split(&view, &scope).await?;
+        let columns = request.cols.split(&view, &scope).await?;
         let cells: Vec<Vec<u64>> = rows
             .iter()
             .map(|(_, row)| columns.iter().map(|(_, column)| row.intersection_len(column)).collect())
             .collect();
-        let labels = |parts: &[(String, RoaringBitmap)]| parts.iter().map(|(label, _)| label.clone()).collect();
-        let totals = |parts: &[(String, RoaringBitmap)]| parts.iter().map(|(_, set)| set.len()).collect();
+        let labels = |parts: &[Part]| parts.iter().map(|(label, _)| label.clone()).collect();
+        let totals = |parts: &[Part]| parts.iter().map(|(_, set)| set.len()).collect();
         Ok(Crosstab {
             row_dimension: request.rows.to_string(),
             column_dimension: request.cols.to_string(),
@@ -100,11 +104,6 @@ impl View {
             None if follows.is_empty() => Universe::All,
             None => Universe::Followed,
         };
-        let name = match universe {
-            Universe::Followed => "followed",
-            Universe::All => "all",
-            Universe::Lost => "lost",
-        };
-        Ok((name.to_owned(), follows.scope(self, universe).await?))
+        Ok((universe.to_string(), follows.scope(self, universe).await?))
     }
 }

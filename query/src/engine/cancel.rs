@@ -18,16 +18,36 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use futures::{Stream, StreamExt};
 
+/// How long an attempt that was given up is waited for at most, and how often it is looked after.
+const PATIENCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_millis(5);
+
 /// One query's stop sign: set by hand, or by its time being up.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
     is_stopped: Arc<AtomicBool>,
     until: Instant,
+    /// Counts the clones of one attempt.
+    attempt: Arc<()>,
 }
 
 impl Guard {
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { is_stopped: Arc::new(AtomicBool::new(false)), until: Instant::now() + timeout }
+    pub(super) fn new(until: Instant) -> Self {
+        Self { is_stopped: Arc::default(), until, attempt: Arc::default() }
+    }
+
+    /// The same sign for one attempt at the query.
+    pub(super) fn for_attempt(&self) -> Self {
+        Self { attempt: Arc::default(), ..self.clone() }
+    }
+
+    /// Waits until nothing is left of an attempt that was laced with this sign, and all its memory is given back. What is
+    /// dropped goes only when the step that it computes has ended.
+    pub(super) async fn attempt_is_gone(&self) {
+        let begun = Instant::now();
+        while Arc::strong_count(&self.attempt) > 1 && !self.is_over() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     pub(super) fn stop(&self) {

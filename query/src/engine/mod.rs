@@ -2,19 +2,21 @@
 //!
 //! All computing happens on threads of its own, so that a web server's threads stay free. A timeout alone would not stop a
 //! running plan, because one step of an operator can do unbounded work; so every plan is laced with [`cancel`] points.
+//! Whatever runs at once shares one memory limit, in which each operator that can spill to disk has its fair part.
 
 mod cancel;
 mod rows;
+mod statement;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use tagmill_schemas::segment::AsOf;
 use tagmill_store::{Warehouse, engine_words};
@@ -22,15 +24,27 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use rows::Rows;
 
+use self::cancel::Guard;
+use self::statement::{Running, Statement};
 use crate::error::QueryError;
 use crate::view::{Access, View};
+
+/// What an engine puts on disk at most, for all that it answers at once: 20 GiB.
+pub(crate) const SPILL_LIMIT_BYTES: u64 = 20 << 30;
+
+/// A timeout longer than this is this one: a year, which no question takes.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The table of the information schema that `SHOW ALL` and `SHOW name` read too.
+const SETTINGS: &str = "df_settings";
 
 /// What one question may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Memory of the large operators, bytes. What can spill to disk does so before it fails.
+    /// Memory of the large operators, bytes, shared by all questions that one engine answers at once. What can spill to
+    /// disk does so before it fails.
     pub memory_bytes: usize,
-    /// Wall time from the start to the last row.
+    /// Wall time of one question from the start to the last row, over all the statements that answer it.
     pub timeout: Duration,
     /// Rows handed out at most; `None` for all.
     pub max_rows: Option<usize>,
@@ -63,7 +77,11 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|cause| internal(cause.to_string()))?;
-        let base = RuntimeEnvBuilder::new().build_arc().map_err(|cause| internal(cause.to_string()))?;
+        let base = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory_pool(limits.memory_bytes))
+            .with_max_temp_directory_size(SPILL_LIMIT_BYTES)
+            .build_arc()
+            .map_err(|cause| internal(cause.to_string()))?;
         Ok(Self { warehouse, limits, base, threads: Arc::new(ComputeThreads(Some(runtime))) })
     }
 
@@ -77,9 +95,14 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other limits.
+    /// The same engine with other limits. Another memory limit is one of its own, the same one stays shared.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
+        if limits.memory_bytes != self.limits.memory_bytes {
+            let mut base = (*self.base).clone();
+            base.memory_pool = memory_pool(limits.memory_bytes);
+            self.base = Arc::new(base);
+        }
         self.limits = limits;
         self
     }
@@ -91,6 +114,16 @@ impl Engine {
     pub async fn view(&self, as_of: AsOf, access: Access) -> Result<View, QueryError> {
         let snapshot = self.warehouse.snapshot(&as_of).await?;
         View::new(self.clone(), snapshot, as_of, access).await
+    }
+
+    /// How many tasks compute at the moment; none once every question is answered, failed or stopped.
+    pub fn running_tasks(&self) -> usize {
+        self.handle().map_or(0, |threads| threads.metrics().num_alive_tasks())
+    }
+
+    /// When a question that is asked now has to be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.timeout.min(LONGEST)
     }
 
     /// A session with no tables.
@@ -122,36 +155,44 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Runs a plan within the limits and hands its rows out as they come.
-    pub(crate) async fn run(&self, session: &SessionContext, plan: LogicalPlan) -> Result<Rows, QueryError> {
-        let failed = |cause| QueryError::from_engine(cause, &self.limits);
-        let state = self.limited(session.state()).map_err(failed)?;
-        let guard = cancel::Guard::new(self.limits.timeout);
-        let laced = guard.clone();
-        let started = self.handle()?.spawn(async move {
-            let physical = state.create_physical_plan(&plan).await?;
-            let physical = cancel::lace(physical, &laced)?;
-            let schema = physical.schema();
-            let stream = execute_stream(physical, state.task_ctx())?;
-            Ok((schema, stream))
-        });
-        let (schema, stream) = match tokio::time::timeout(self.limits.timeout, started).await {
-            Ok(joined) => {
-                joined.map_err(|cause| QueryError::Internal { reason: cause.to_string() })?.map_err(failed)?
+    /// Refuses what would tell of the machine instead of the warehouse: how a statement is run names the files that are
+    /// read, and the engine's settings name the folder that is spilled to.
+    pub(crate) fn refuse_of_the_machine(&self, plan: &LogicalPlan) -> Result<(), QueryError> {
+        let mut found = None;
+        let walked = plan.apply_with_subqueries(|node| {
+            match node {
+                LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => found = Some("`EXPLAIN`"),
+                LogicalPlan::TableScan(scan) if scan.table_name.table().eq_ignore_ascii_case(SETTINGS) => {
+                    found = Some("a question about the engine's settings");
+                }
+                _ => {}
             }
-            Err(_) => return Err(QueryError::Timeout { seconds: self.limits.timeout.as_secs() }),
-        };
-        Ok(Rows::start(schema, stream, guard, self.limits, self.handle()?))
+            Ok(TreeNodeRecursion::Continue)
+        });
+        walked.map_err(|cause| QueryError::from_engine(cause, &self.limits))?;
+        found.map_or(Ok(()), |asked| Err(QueryError::OfTheMachine { asked }))
     }
 
-    /// The state with a memory pool of its own; files, caches and the disk manager stay shared.
-    fn limited(&self, state: SessionState) -> Result<SessionState, datafusion::error::DataFusionError> {
-        // The five largest consumers are named when the pool runs dry.
-        let named = std::num::NonZeroUsize::MIN.saturating_add(4);
-        let pool = TrackConsumersPool::new(FairSpillPool::new(self.limits.memory_bytes), named);
-        let runtime =
-            RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_pool(Arc::new(pool)).build_arc()?;
-        Ok(SessionStateBuilder::new_from_existing(state).with_runtime_env(runtime).build())
+    /// Runs a plan within the limits, until a deadline at most, and hands its rows out as they come.
+    pub(crate) async fn run(
+        &self,
+        session: &SessionContext,
+        plan: LogicalPlan,
+        until: Instant,
+    ) -> Result<Rows, QueryError> {
+        let guard = Guard::new(until);
+        let running = self.begin(Statement { state: session.state(), plan, guard: guard.clone() }).await?;
+        Rows::start(running, guard, self)
+    }
+
+    /// Begins a statement on the computing threads.
+    async fn begin(&self, statement: Statement) -> Result<Running, QueryError> {
+        let left = statement.guard.left();
+        let started = self.handle()?.spawn(statement.start());
+        let Ok(started) = tokio::time::timeout(left, started).await else {
+            return Err(QueryError::Timeout { seconds: self.limits.timeout.as_secs() });
+        };
+        started.map_err(QueryError::from_task)?.map_err(|cause| QueryError::from_engine(cause, &self.limits))
     }
 
     pub(crate) fn handle(&self) -> Result<Handle, QueryError> {
@@ -161,6 +202,13 @@ impl Engine {
             .map(|runtime| runtime.handle().clone())
             .ok_or_else(|| QueryError::Internal { reason: "the computing threads are gone".to_owned() })
     }
+}
+
+/// Memory for all that runs at once. What spills gets an even part each; what cannot takes what is left.
+fn memory_pool(bytes: usize) -> Arc<dyn MemoryPool> {
+    // The five largest consumers are named when the pool runs dry.
+    let named = NonZeroUsize::MIN.saturating_add(4);
+    Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), named))
 }
 
 /// The computing threads. They are let go without waiting, because an engine may be dropped on an async thread.

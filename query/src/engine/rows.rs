@@ -1,17 +1,18 @@
 //! Rows as they come: a stream that a computing thread fills and the caller empties.
 
+mod in_turn;
+
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
 
-use super::Limits;
+use super::Engine;
 use super::cancel::Guard;
+use super::statement::Running;
 use crate::error::QueryError;
 
 /// Batches that wait between the computing thread and the caller.
@@ -23,31 +24,22 @@ pub struct Rows {
     /// The columns.
     pub schema: SchemaRef,
     batches: Receiver<Result<RecordBatch, DataFusionError>>,
+    /// The task that fills `batches`; `None` once it has come to its end.
+    filling: Option<JoinHandle<()>>,
     guard: Guard,
-    limits: Limits,
+    /// Its threads have to stay until the last row is read.
+    engine: Engine,
     left: usize,
     is_truncated: bool,
 }
 
 impl Rows {
-    pub(super) fn start(
-        schema: SchemaRef,
-        mut stream: SendableRecordBatchStream,
-        guard: Guard,
-        limits: Limits,
-        threads: Handle,
-    ) -> Self {
+    pub(super) fn start(running: Running, guard: Guard, engine: &Engine) -> Result<Self, QueryError> {
         let (sender, batches) = channel(WAITING);
-        threads.spawn(async move {
-            while let Some(batch) = stream.next().await {
-                let is_last = batch.is_err();
-                if sender.send(batch).await.is_err() || is_last {
-                    break;
-                }
-            }
-        });
-        let left = limits.max_rows.unwrap_or(usize::MAX);
-        Self { schema, batches, guard, limits, left, is_truncated: false }
+        let schema = running.schema();
+        let filling = Some(engine.handle()?.spawn(running.hand_out(sender)));
+        let left = engine.limits().max_rows.unwrap_or(usize::MAX);
+        Ok(Self { schema, batches, filling, guard, engine: engine.clone(), left, is_truncated: false })
     }
 
     /// The next batch; `None` after the last one.
@@ -59,9 +51,9 @@ impl Rows {
             let patience = self.guard.left() + Duration::from_millis(100);
             let batch = match tokio::time::timeout(patience, self.batches.recv()).await {
                 Err(_) => return Some(Err(self.timeout())),
-                Ok(None) => return None,
+                Ok(None) => return self.end().await.err().map(Err),
                 Ok(Some(Err(_))) if self.guard.is_over() => return Some(Err(self.timeout())),
-                Ok(Some(Err(cause))) => return Some(Err(QueryError::from_engine(cause, &self.limits))),
+                Ok(Some(Err(cause))) => return Some(Err(QueryError::from_engine(cause, self.engine.limits()))),
                 Ok(Some(Ok(batch))) => batch,
             };
             if batch.num_rows() == 0 {
@@ -96,9 +88,17 @@ impl Rows {
         self.is_truncated
     }
 
+    /// Makes sure that the rows have ended because there are no more, and not because the task that fills them broke off.
+    async fn end(&mut self) -> Result<(), QueryError> {
+        let Some(filling) = &mut self.filling else { return Ok(()) };
+        let ended = filling.await;
+        self.filling = None;
+        ended.map_err(QueryError::from_task)
+    }
+
     fn timeout(&self) -> QueryError {
         self.guard.stop();
-        QueryError::Timeout { seconds: self.limits.timeout.as_secs() }
+        QueryError::Timeout { seconds: self.engine.limits().timeout.as_secs() }
     }
 }
 

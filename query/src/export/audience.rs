@@ -3,27 +3,23 @@
 //! The members are settled once, by [`View::freeze`]; the rows, the counts and the member hash of the manifest are all
 //! read from that one answer. Writing the file is the caller's business.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tagmill_schemas::documents::audience::{RowPer, parse_audience};
+use tagmill_schemas::ids::TagId;
+use tagmill_schemas::segment::TagRef;
 use tagmill_schemas::tables::contract;
 use tagmill_schemas::yaml::{self, Yaml};
 
-use super::members::{MemberRows, membership};
+use super::manifest::{AUDIENCE_FORMAT, AudienceManifest, ExportedFile};
+use super::members::{KnownColumns, MemberRows, membership};
 use crate::catalog::text;
-use crate::definitions::{Definitions, LoadedSegment};
+use crate::definitions::{Definitions, LoadedSegment, read};
 use crate::engine::Rows;
 use crate::error::QueryError;
 use crate::segment::Evaluation;
 use crate::view::View;
-
-/// The format of a manifest.
-pub const AUDIENCE_FORMAT: &str = "tagmill-audience/1";
 
 /// What is handed out of a segment for which no audience says it: the outside key.
 const SEGMENT_COLUMNS: [&str; 2] = ["id_space", "customer_id"];
@@ -46,27 +42,22 @@ pub struct LoadedAudience {
 impl LoadedAudience {
     /// Loads an audience, or a segment to be handed out as it is: one row per customer with the outside key.
     ///
-    /// The segment that an audience names is looked for beside the audience's file, then in the folder.
+    /// The segment that an audience names is looked for beside the audience's file, then in the folders; it is a name and
+    /// never a path.
     ///
     /// # Errors
-    /// `QueryError::NoDefinition`, `QueryError::Document` with every problem of the audience or of the segment.
+    /// `QueryError::NoDefinition`, `QueryError::DefinitionFile` where a file cannot be read, `QueryError::Document` with
+    /// every problem of the audience or of the segment.
     pub fn load(definitions: &Definitions, name_or_file: &str) -> Result<Self, QueryError> {
         let file = definitions.find(name_or_file)?;
         let shown = file.display().to_string();
-        let failed = |source| QueryError::DefinitionFile { path: shown.clone(), source };
-        let document = fs::read_to_string(&file).map_err(failed)?;
+        let document = read(&file)?;
         if !is_audience(&document) {
             return Ok(Self::of_segment(definitions.load(name_or_file)?));
         }
         let audience =
-            parse_audience(&document).map_err(|problems| QueryError::Document { document: shown.clone(), problems })?;
-        let beside = Definitions::new(file.parent().map(Path::to_path_buf));
-        let segment = match beside.load(&audience.segment) {
-            Err(QueryError::NoDefinition { .. }) if definitions.folder().is_some() => {
-                definitions.load(&audience.segment)?
-            }
-            found => found?,
-        };
+            parse_audience(&document).map_err(|problems| QueryError::Document { document: shown, problems })?;
+        let segment = definitions.beside(&file).load_name(&audience.segment)?;
         Ok(Self {
             key: file.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
             segment,
@@ -105,6 +96,7 @@ pub struct FrozenAudience {
     audience: LoadedAudience,
     evaluation: Evaluation,
     masks: Masks,
+    tags: BTreeMap<String, TagId>,
     member_hash: String,
 }
 
@@ -113,12 +105,35 @@ impl View {
     /// masks, without those in `unmask`.
     ///
     /// # Errors
-    /// `QueryError::Column` where `unmask` names a column that is not handed out, and as [`View::evaluate`].
+    /// `QueryError::Column` where `unmask` names a column that is not handed out, or the audience masks one that neither
+    /// `customer` nor `follow` has; and as [`View::evaluate`].
     pub async fn freeze(&self, audience: &LoadedAudience, unmask: &[String]) -> Result<FrozenAudience, QueryError> {
-        let masks = Masks::of(audience, unmask)?;
-        let evaluation = self.evaluate(&audience.segment).await?;
-        let member_hash = self.member_hash(&evaluation).await?;
-        Ok(FrozenAudience { view: self.clone(), audience: audience.clone(), evaluation, masks, member_hash })
+        let known = KnownColumns::of(self);
+        audience.mask.iter().try_for_each(|column| require_column(&known, column))?;
+        // A name that is private in either table is private.
+        let is_private = |column: &str| ["customer", "follow"].iter().any(|table| self.is_private(table, column));
+        let masks = Masks::of(audience, unmask, is_private)?;
+        // Settling the members and handing them out are one question.
+        let view = self.for_one_question();
+        let evaluation = view.evaluate(&audience.segment).await?;
+        let tags = view.tags_meant(&audience.segment).await?;
+        let member_hash = view.member_hash(&evaluation).await?;
+        Ok(FrozenAudience { view, audience: audience.clone(), evaluation, masks, tags, member_hash })
+    }
+
+    /// The ids of the tags that a segment and those it refers to name, by what stands in the documents.
+    async fn tags_meant(&self, loaded: &LoadedSegment) -> Result<BTreeMap<String, TagId>, QueryError> {
+        let named: Vec<&TagRef> =
+            loaded.each().into_iter().flat_map(|loaded| loaded.segment.condition.tags()).collect();
+        let mut tags = BTreeMap::new();
+        for tag in named {
+            let written = match tag {
+                TagRef::Name(name) => name,
+                TagRef::Id(id) => &id.0,
+            };
+            tags.insert(written.clone(), self.resolve_tag(tag).await?);
+        }
+        Ok(tags)
     }
 
     /// The identity of a segment's answer: SHA-256, in hexadecimal digits, over the members' outside keys.
@@ -175,6 +190,7 @@ impl FrozenAudience {
             audience: self.audience.key.clone(),
             segment: self.audience.segment.key.clone(),
             definition_hash: count.definition_hash.clone(),
+            tags: self.tags.clone(),
             snapshot_id: count.snapshot_id,
             as_of: count.as_of,
             events_until: count.events_until,
@@ -191,73 +207,6 @@ impl FrozenAudience {
     }
 }
 
-/// What there is to know about an audience's file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AudienceManifest {
-    /// [`AUDIENCE_FORMAT`].
-    pub format: &'static str,
-    /// The audience; `None` where a segment was handed out as it is.
-    pub audience: Option<String>,
-    /// The segment.
-    pub segment: String,
-    /// SHA-256 of the segment's canonical document.
-    pub definition_hash: String,
-    /// The snapshot it was computed on.
-    pub snapshot_id: i64,
-    /// The instant before which events count.
-    pub as_of: DateTime<Utc>,
-    /// Up to which instant events were read; `None` where no source brought any.
-    pub events_until: Option<DateTime<Utc>>,
-    /// What one row is.
-    pub one_row_per: RowPer,
-    /// Rows in the file, the header not counted.
-    pub rows: u64,
-    /// Customers in the segment. With a row per follow, one without a follow that counts has no row.
-    pub customers: u64,
-    /// The identity of those customers: [`View::member_hash`].
-    pub member_hash: String,
-    /// The columns in order.
-    pub columns: Vec<String>,
-    /// Columns that hold `***` for every value.
-    pub masked_columns: Vec<String>,
-    /// Columns that would be masked and were asked for as they are.
-    pub unmasked_columns: Vec<String>,
-    /// The file.
-    pub file: ExportedFile,
-    /// When the manifest was made, by the warehouse's clock.
-    pub created_at: DateTime<Utc>,
-}
-
-/// A file that rows were written to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExportedFile {
-    /// Its name, without its folder.
-    pub name: String,
-    /// Its form: `csv`, `ndjson` or `parquet`.
-    pub format: String,
-    /// Its size, bytes.
-    pub bytes: u64,
-    /// SHA-256 of its bytes, in hexadecimal digits.
-    pub sha256: String,
-}
-
-impl ExportedFile {
-    /// Looks at a file as it is on disk.
-    ///
-    /// # Errors
-    /// What reading it failed with.
-    pub fn of(path: &Path, format: &str) -> io::Result<Self> {
-        let mut hasher = Sha256::new();
-        let bytes = io::copy(&mut File::open(path)?, &mut hasher)?;
-        Ok(Self {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            format: format.to_owned(),
-            bytes,
-            sha256: format!("{:x}", hasher.finalize()),
-        })
-    }
-}
-
 /// Which columns of an audience are masked, and which would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Masks {
@@ -266,7 +215,7 @@ struct Masks {
 }
 
 impl Masks {
-    fn of(audience: &LoadedAudience, unmask: &[String]) -> Result<Self, QueryError> {
+    fn of(audience: &LoadedAudience, unmask: &[String], is_private: impl Fn(&str) -> bool) -> Result<Self, QueryError> {
         if let Some(column) = unmask.iter().find(|column| !audience.columns.contains(column)) {
             let advice = format!("only a column that is written can be unmasked: {}", audience.columns.join(", "));
             return Err(QueryError::Column { column: column.clone(), advice });
@@ -278,14 +227,25 @@ impl Masks {
     }
 }
 
-/// Whether a column of `customer` or `follow` is private by its contract. A name that is private in either is private.
-fn is_private(column: &str) -> bool {
-    let contracts = ["customer", "follow"].into_iter().filter_map(contract);
-    contracts.filter_map(|table| table.column(column)).any(|column| column.is_private)
+/// Refuses a column to mask that no table has: behind a slip of the pen, the column that was meant would be written as it
+/// is. One that a table has by its contract may be missing from an old snapshot, and there is nothing of it to mask.
+fn require_column(known: &KnownColumns, column: &str) -> Result<(), QueryError> {
+    let mut contracts = ["customer", "follow"].into_iter().filter_map(contract);
+    if contracts.any(|table| table.column(column).is_some()) {
+        return Ok(());
+    }
+    known.table_of(column).map(|_| ()).map_err(|cause| match cause {
+        QueryError::Column { column, advice } => {
+            QueryError::Column { column, advice: format!("it stands in `mask:`; {advice}") }
+        }
+        other => other,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const SEGMENT: &str = "universe: all\nas_of: latest\nwhere: {sql: SELECT customer_no FROM customer}\n";
@@ -296,17 +256,21 @@ mod tests {
         LoadedAudience { columns: texts(columns), mask: texts(mask), ..LoadedAudience::of_segment(segment) }
     }
 
+    fn is_private(column: &str) -> bool {
+        ["name", "remark"].contains(&column)
+    }
+
     #[test]
     fn private_columns_are_masked_unless_asked_for() {
         let audience = audience(&["customer_id", "name", "province", "remark"], &["province"]);
-        let masks = Masks::of(&audience, &["remark".to_owned()]).expect("masks");
+        let masks = Masks::of(&audience, &["remark".to_owned()], is_private).expect("masks");
         assert_eq!(masks.masked, ["name", "province"]);
         assert_eq!(masks.unmasked, ["remark"]);
     }
 
     #[test]
     fn only_what_is_written_can_be_unmasked() {
-        let refused = Masks::of(&audience(&["customer_id"], &[]), &["mobile".to_owned()]);
+        let refused = Masks::of(&audience(&["customer_id"], &[]), &["mobile".to_owned()], is_private);
         assert!(matches!(refused, Err(QueryError::Column { column, .. }) if column == "mobile"));
     }
 
@@ -332,12 +296,38 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_its_bytes() {
+    fn an_audience_names_its_segment_and_never_a_path() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.csv");
-        fs::write(&path, "abc").expect("a file");
-        let file = ExportedFile::of(&path, "csv").expect("a file");
-        assert_eq!((file.name.as_str(), file.bytes), ("a.csv", 3));
-        assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let segment = folder.path().join("all_customers.yaml");
+        fs::write(&segment, SEGMENT).expect("a file");
+        for name in [segment.display().to_string(), "./all_customers.yaml".to_owned()] {
+            let file = folder.path().join("everybody.yaml");
+            fs::write(&file, format!("segment: {name}\none_row_per: customer\ncolumns: [customer_id]\n"))
+                .expect("a file");
+            let refused = LoadedAudience::load(&Definitions::default(), &file.display().to_string());
+            assert!(matches!(refused, Err(QueryError::NoDefinition { .. })), "{name}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_for_a_definition_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("large.yaml");
+        fs::write(&file, "#".repeat(2 << 20)).expect("a file");
+        let refused = LoadedAudience::load(&Definitions::default(), &file.display().to_string());
+        assert!(matches!(refused, Err(QueryError::DefinitionFile { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_column_to_mask_has_to_be_one() {
+        let known = KnownColumns { customer: vec!["score".to_owned()], follow: Vec::new() };
+        for column in ["mobile", "remark", "score"] {
+            assert!(require_column(&known, column).is_ok(), "{column}");
+        }
+        let refused = require_column(&known, "scores");
+        assert!(
+            matches!(&refused, Err(QueryError::Column { advice, .. }) if advice.contains("did you mean `score`?")),
+            "{refused:?}"
+        );
     }
 }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 /// Returns a cell that no spreadsheet takes for a formula.
 ///
-/// A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets an apostrophe in front, unless it is a plain
-/// number such as `-12.50`. Source: OWASP, CSV Injection.
+/// A text that begins with `=`, `+`, `-`, `@`, a tab, a carriage return, a line feed or a NUL gets an apostrophe in front,
+/// unless it is a plain number such as `-12.50`. Source: OWASP, CSV Injection; some readers drop a leading NUL and take
+/// what follows.
 pub fn neutralised(cell: &str) -> Cow<'_, str> {
-    let is_risky = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_risky = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\0']);
     if is_risky && !is_plain_number(cell) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
@@ -34,5 +35,14 @@ mod tests {
         check("+86 139", "'+86 139");
         check("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0");
         check("客户", "客户");
+    }
+
+    #[test]
+    fn what_a_spreadsheet_skips_before_a_formula_gets_an_apostrophe_too() {
+        check("\t=1+1", "'\t=1+1");
+        check("\r=1+1", "'\r=1+1");
+        check("\n=1+1", "'\n=1+1");
+        check("\0=1+1", "'\0=1+1");
+        check("a\n=1+1", "a\n=1+1");
     }
 }

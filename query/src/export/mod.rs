@@ -2,9 +2,11 @@
 
 mod audience;
 mod cells;
+mod manifest;
 mod members;
 
-pub use audience::{AUDIENCE_FORMAT, AudienceManifest, ExportedFile, FrozenAudience, LoadedAudience};
+pub use audience::{FrozenAudience, LoadedAudience};
 pub use cells::neutralised;
+pub use manifest::{AUDIENCE_FORMAT, AudienceManifest, ExportedFile};
 pub use members::MemberRows;
 pub use tagmill_schemas::documents::audience::RowPer;

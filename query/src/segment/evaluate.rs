@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use futures::future::{BoxFuture, FutureExt};
 use roaring::RoaringBitmap;
 use serde::Serialize;
-use tagmill_schemas::ids::{CustomerNo, TagId};
-use tagmill_schemas::segment::check::{Catalog, check};
-use tagmill_schemas::segment::{AsOf, FollowNode, Follower, Node, TagLeaf, TagRef, TagTest};
-use tagmill_schemas::yaml::{Problem, Problems};
+use tagmill_schemas::ids::{CustomerNo, FollowNo, TagId};
+use tagmill_schemas::segment::check::Catalog;
+use tagmill_schemas::segment::{FollowNode, Node, TagRef};
+use tagmill_schemas::yaml::Problems;
 
 use super::leaves::{self, Holders};
-use super::sets::{Customers, FollowIndex, Follows, Scope, customer_set, follow_set, staff_list};
+use super::sets::{Customers, FollowIndex, Follows, Scope, customer_set, follow_set, staff_sql};
 use super::sql_text::Calendar;
 use crate::definitions::LoadedSegment;
 use crate::error::QueryError;
@@ -35,6 +35,20 @@ pub struct Evaluation {
     pub(crate) members: RoaringBitmap,
     pub(crate) nodes: Vec<NodeAnswer>,
     count: SegmentCount,
+    matched: Option<Follows>,
+}
+
+/// What a node found: its customers and, where that is asked for, the follows on which it holds of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    customers: Customers,
+    matched: Follows,
+}
+
+impl From<Customers> for Found {
+    fn from(customers: Customers) -> Self {
+        Self { customers, ..Self::default() }
+    }
 }
 
 /// How many customers a segment has, and on what that was computed.
@@ -52,6 +66,9 @@ pub struct SegmentCount {
     pub events_until: Option<DateTime<Utc>>,
     /// SHA-256 of the canonical document.
     pub definition_hash: String,
+    /// What the definition's author should know: see [`View::notes`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Evaluation {
@@ -63,6 +80,14 @@ impl Evaluation {
     /// Whether a customer is in.
     pub fn contains(&self, customer: CustomerNo) -> bool {
         self.members.contains(customer.0)
+    }
+
+    /// Whether the condition holds on a follow; always false where [`View::evaluate`] made the answer.
+    ///
+    /// A tag condition holds on the follows that hold a tag it asks for, `same_follower` on the follows that satisfy it;
+    /// what is under a `not`, and what asks for no follow (attributes, events, SQL), holds on none.
+    pub fn matches(&self, follow: FollowNo) -> bool {
+        self.matched.as_ref().is_some_and(|matched| matched.0.contains(follow.0))
     }
 
     /// The members' dense numbers, ascending.
@@ -79,9 +104,22 @@ impl View {
     /// # Errors
     /// `QueryError::Document` where the document does not fit the tables, and what its leaves' SQL may fail with.
     pub async fn evaluate(&self, loaded: &LoadedSegment) -> Result<Evaluation, QueryError> {
-        self.check(loaded).await?;
-        let mut nodes = Vec::new();
-        let (members, scope) = self.members_of(loaded, "", &mut nodes).await?;
+        self.evaluation(loaded, false).await
+    }
+
+    /// Evaluates a segment as [`View::evaluate`] does, and finds the follows on which its condition holds.
+    ///
+    /// # Errors
+    /// As [`View::evaluate`].
+    pub async fn evaluate_follows(&self, loaded: &LoadedSegment) -> Result<Evaluation, QueryError> {
+        self.evaluation(loaded, true).await
+    }
+
+    async fn evaluation(&self, loaded: &LoadedSegment, finds_follows: bool) -> Result<Evaluation, QueryError> {
+        let view = self.for_one_question();
+        view.check(loaded).await?;
+        let mut trace = Trace { finds_follows, ..Trace::default() };
+        let (Found { customers: members, matched }, scope) = view.members_of(loaded, "", &mut trace).await?;
         let count = SegmentCount {
             count: members.0.len(),
             universe_count: scope.customers.0.len(),
@@ -89,8 +127,10 @@ impl View {
             as_of: self.as_of(),
             events_until: self.events_until(&loaded.event_types()),
             definition_hash: loaded.hash.clone(),
+            notes: view.notes(loaded).await?,
         };
-        Ok(Evaluation { members: members.0, nodes, count })
+        let matched = finds_follows.then_some(matched);
+        Ok(Evaluation { members: members.0, nodes: trace.nodes, count, matched })
     }
 
     /// The id of the tag that a document means.
@@ -101,33 +141,12 @@ impl View {
         resolve(tag, self.catalog().await?)
     }
 
-    /// Checks a segment and all it refers to against the tables of this snapshot.
-    ///
-    /// # Errors
-    /// `QueryError::Document` with every problem.
-    pub async fn check(&self, loaded: &LoadedSegment) -> Result<(), QueryError> {
-        let problems = check(&loaded.segment, self.catalog().await?);
-        if !problems.is_empty() {
-            return Err(QueryError::Document { document: loaded.key.clone(), problems: Problems(problems) });
-        }
-        for (name, reference) in &loaded.references {
-            if reference.segment.as_of != AsOf::Latest {
-                let message = format!("segment `{name}` fixes its own `as_of` and so cannot be referred to");
-                let problem = Problem::new(None, "/as_of", "REFERENCE_AS_OF", message);
-                let problem = problem.with_hint(format!("write `as_of: latest` in `{name}`"));
-                return Err(QueryError::Document { document: loaded.key.clone(), problems: problem.into() });
-            }
-            Box::pin(self.check(reference)).await?;
-        }
-        Ok(())
-    }
-
     fn members_of<'a>(
         &'a self,
         loaded: &'a LoadedSegment,
         path: &'a str,
-        nodes: &'a mut Vec<NodeAnswer>,
-    ) -> BoxFuture<'a, Result<(Customers, Scope), QueryError>> {
+        trace: &'a mut Trace,
+    ) -> BoxFuture<'a, Result<(Found, Scope), QueryError>> {
         async move {
             let follows = self.follows().await?;
             let scope = follows.scope(self, loaded.segment.universe).await?;
@@ -135,83 +154,116 @@ impl View {
             let holders = leaves::holders(self, &tags_of(&loaded.segment.condition, catalog)?).await?;
             let calendar = Calendar { as_of: self.as_of(), zone: self.zone() };
             let mut walk =
-                Walk { view: self, loaded, scope: &scope, index: follows, catalog, holders, calendar, nodes };
-            let members = walk.node(&loaded.segment.condition, &format!("{path}/where")).await?;
-            Ok((members, scope))
+                Walk { view: self, loaded, scope: &scope, index: follows, catalog, holders, calendar, trace };
+            let found = walk.node(&loaded.segment.condition, &format!("{path}/where")).await?;
+            Ok((found, scope))
         }
         .boxed()
     }
+}
+
+/// What the walk leaves behind, through references too.
+#[derive(Debug, Default)]
+struct Trace {
+    nodes: Vec<NodeAnswer>,
+    finds_follows: bool,
+    /// The answers of the segments referred to, by definition hash: each is evaluated once, where it is first mentioned.
+    known: HashMap<String, Found>,
 }
 
 /// The walk over one segment's tree.
-struct Walk<'a> {
-    view: &'a View,
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a View,
     loaded: &'a LoadedSegment,
-    scope: &'a Scope,
-    index: &'a FollowIndex,
-    catalog: &'a Catalog,
-    holders: HashMap<TagId, Holders>,
+    pub(super) scope: &'a Scope,
+    pub(super) index: &'a FollowIndex,
+    pub(super) catalog: &'a Catalog,
+    pub(super) holders: HashMap<TagId, Holders>,
     calendar: Calendar,
-    nodes: &'a mut Vec<NodeAnswer>,
+    trace: &'a mut Trace,
 }
 
 impl Walk<'_> {
-    /// A node's customers, always within the universe.
-    fn node<'w>(&'w mut self, node: &'w Node, path: &'w str) -> BoxFuture<'w, Result<Customers, QueryError>> {
+    /// What a node finds, always within the universe.
+    fn node<'w>(&'w mut self, node: &'w Node, path: &'w str) -> BoxFuture<'w, Result<Found, QueryError>> {
         async move {
             // The place is kept before the children take theirs, so that answers stand in the order of the document.
-            let place = self.nodes.len();
-            self.nodes.push(NodeAnswer { path: path.to_owned(), count: 0, is_follows: false });
-            let set = self.answer(node, path).await?.0 & &self.scope.customers.0;
-            self.nodes[place].count = set.len();
-            Ok(Customers(set))
+            let place = self.trace.nodes.len();
+            self.trace.nodes.push(NodeAnswer { path: path.to_owned(), count: 0, is_follows: false });
+            let found = self.answer(node, path).await?;
+            let customers = Customers(found.customers.0 & &self.scope.customers.0);
+            self.trace.nodes[place].count = customers.0.len();
+            let matched = self.index.follows_of(&found.matched, &customers);
+            Ok(Found { customers, matched })
         }
         .boxed()
     }
 
-    async fn answer(&mut self, node: &Node, path: &str) -> Result<Customers, QueryError> {
+    async fn answer(&mut self, node: &Node, path: &str) -> Result<Found, QueryError> {
         match node {
             Node::All(parts) => {
-                let mut set = self.scope.customers.0.clone();
+                let mut found = Found::from(self.scope.customers.clone());
                 for (index, part) in parts.iter().enumerate() {
-                    set &= self.node(part, &format!("{path}/all/{index}")).await?.0;
+                    let part = self.node(part, &format!("{path}/all/{index}")).await?;
+                    found.customers.0 &= part.customers.0;
+                    found.matched.0 |= part.matched.0;
                 }
-                Ok(Customers(set))
+                Ok(found)
             }
             Node::Any(parts) => {
-                let mut set = RoaringBitmap::new();
+                let mut found = Found::default();
                 for (index, part) in parts.iter().enumerate() {
-                    set |= self.node(part, &format!("{path}/any/{index}")).await?.0;
+                    let part = self.node(part, &format!("{path}/any/{index}")).await?;
+                    found.customers.0 |= part.customers.0;
+                    found.matched.0 |= part.matched.0;
                 }
-                Ok(Customers(set))
+                Ok(found)
             }
             Node::Not(part) => {
                 let inner = self.node(part, &format!("{path}/not")).await?;
-                Ok(Customers(&self.scope.customers.0 - inner.0))
+                Ok(Customers(&self.scope.customers.0 - inner.customers.0).into())
             }
             Node::SameFollower(parts) => {
                 let mut set = self.scope.follows.0.clone();
                 for (index, part) in parts.iter().enumerate() {
                     set &= self.follow_node(part, &format!("{path}/same_follower/{index}")).await?.0;
                 }
-                Ok(self.index.project(&Follows(set)))
+                let follows = Follows(set);
+                Ok(Found { customers: self.index.project(&follows), matched: self.if_asked(follows) })
             }
-            Node::Tag(leaf) => self.tag(leaf).await,
-            Node::Attribute(leaf) => customer_set(self.view, &leaves::attribute_sql(leaf, &self.calendar)).await,
-            Node::Event(leaf) => leaves::event_set(self.view, leaf, &self.calendar, self.scope).await,
+            Node::Tag(leaf) => {
+                let within = self.follows_of(&leaf.follower).await?;
+                let customers = self.tag(leaf, &within)?;
+                let matched = self.if_asked(self.tagged(leaf, &within)?);
+                Ok(Found { customers, matched })
+            }
+            Node::Attribute(leaf) => {
+                Ok(customer_set(self.view, &leaves::attribute_sql(leaf, self.catalog, &self.calendar)).await?.into())
+            }
+            Node::Event(leaf) => Ok(leaves::event_set(self.view, leaf, &self.calendar, self.scope).await?.into()),
             Node::Segment(name) => self.reference(name, path).await,
-            Node::Sql(sql) => leaves::sql_set(self.view, sql).await,
+            Node::Sql(sql) => Ok(leaves::sql_set(self.view, sql).await?.into()),
         }
     }
 
-    async fn reference(&mut self, name: &str, path: &str) -> Result<Customers, QueryError> {
+    /// Follows where they are asked for; none where only customers are.
+    fn if_asked(&self, follows: Follows) -> Follows {
+        if self.trace.finds_follows { follows } else { Follows::default() }
+    }
+
+    /// The answer of a segment referred to. Its nodes are reported below its first mention only.
+    async fn reference(&mut self, name: &str, path: &str) -> Result<Found, QueryError> {
         let referred = self
             .loaded
             .references
             .get(name)
             .ok_or_else(|| QueryError::Internal { reason: format!("the reference to `{name}` was not loaded") })?;
-        let (members, _) = self.view.members_of(referred, &format!("{path}/segment"), self.nodes).await?;
-        Ok(members)
+        if let Some(found) = self.trace.known.get(&referred.hash) {
+            return Ok(found.clone());
+        }
+        let (found, _) = self.view.members_of(referred, &format!("{path}/segment"), self.trace).await?;
+        self.trace.known.insert(referred.hash.clone(), found.clone());
+        Ok(found)
     }
 
     /// One condition on single follows, within the follows of the universe.
@@ -221,14 +273,11 @@ impl Walk<'_> {
         path: &'w str,
     ) -> BoxFuture<'w, Result<Follows, QueryError>> {
         async move {
-            let place = self.nodes.len();
-            self.nodes.push(NodeAnswer { path: path.to_owned(), count: 0, is_follows: true });
+            let place = self.trace.nodes.len();
+            self.trace.nodes.push(NodeAnswer { path: path.to_owned(), count: 0, is_follows: true });
             let set = match node {
                 FollowNode::Tag(test) => self.holding(test)?.0,
-                FollowNode::Staff(staff) => {
-                    let sql = format!("SELECT follow_no FROM follow WHERE staff_id IN ({})", staff_list(staff));
-                    follow_set(self.view, &sql).await?.0
-                }
+                FollowNode::Staff(staff) => follow_set(self.view, &staff_sql(staff)).await?.0,
                 FollowNode::Not(part) => {
                     &self.scope.follows.0 - self.follow_node(part, &format!("{path}/not")).await?.0
                 }
@@ -241,68 +290,10 @@ impl Walk<'_> {
                 }
             };
             let set = set & &self.scope.follows.0;
-            self.nodes[place].count = set.len();
+            self.trace.nodes[place].count = set.len();
             Ok(Follows(set))
         }
         .boxed()
-    }
-
-    /// The follows of the universe that satisfy a tag test each for itself.
-    fn holding(&self, test: &TagTest) -> Result<Follows, QueryError> {
-        let scope = &self.scope.follows.0;
-        let each = self.holders_of(test.tags())?;
-        let union = each.iter().fold(RoaringBitmap::new(), |set, holders| set | &holders.follows.0);
-        Ok(Follows(match test {
-            TagTest::AnyOf(_) => union & scope,
-            TagTest::AllOf(_) => each.iter().fold(scope.clone(), |set, holders| set & &holders.follows.0),
-            TagTest::NoneOf(_) => scope - union,
-        }))
-    }
-
-    /// A tag leaf: the follows' tags, projected as `follower` says, and customer-level assignments after `any`.
-    async fn tag(&self, leaf: &TagLeaf) -> Result<Customers, QueryError> {
-        match &leaf.follower {
-            Follower::Any => self.tag_within(&leaf.test, &self.scope.follows, true),
-            Follower::Named(staff) => {
-                let sql = format!("SELECT follow_no FROM follow WHERE staff_id IN ({})", staff_list(staff));
-                let named = follow_set(self.view, &sql).await?;
-                self.tag_within(&leaf.test, &Follows(named.0 & &self.scope.follows.0), false)
-            }
-            Follower::All => {
-                let failing = Follows(&self.scope.follows.0 - self.holding(&leaf.test)?.0);
-                let followed = self.index.project(&self.scope.follows);
-                Ok(Customers(followed.0 - self.index.project(&failing).0))
-            }
-        }
-    }
-
-    /// A tag test over the tags that a customer has on some of the follows, taken together.
-    fn tag_within(&self, test: &TagTest, within: &Follows, with_customers: bool) -> Result<Customers, QueryError> {
-        let each = self.holders_of(test.tags())?;
-        let of_tag = each.iter().map(|holders| {
-            let mut set = self.index.project(&Follows(&holders.follows.0 & &within.0)).0;
-            if with_customers {
-                set |= &holders.customers.0;
-            }
-            set
-        });
-        let universe = &self.scope.customers.0;
-        Ok(Customers(match test {
-            TagTest::AnyOf(_) => of_tag.fold(RoaringBitmap::new(), |set, tag| set | tag),
-            TagTest::AllOf(_) => of_tag.fold(universe.clone(), |set, tag| set & tag),
-            TagTest::NoneOf(_) => of_tag.fold(universe.clone(), |set, tag| set - tag),
-        }))
-    }
-
-    fn holders_of(&self, tags: &[TagRef]) -> Result<Vec<&Holders>, QueryError> {
-        tags.iter()
-            .map(|tag| {
-                let id = resolve(tag, self.catalog)?;
-                self.holders
-                    .get(&id)
-                    .ok_or_else(|| QueryError::Internal { reason: format!("the holders of `{id}` were not loaded") })
-            })
-            .collect()
     }
 }
 
@@ -314,7 +305,7 @@ fn tags_of(condition: &Node, catalog: &Catalog) -> Result<Vec<TagId>, QueryError
     Ok(ids)
 }
 
-fn resolve(tag: &TagRef, catalog: &Catalog) -> Result<TagId, QueryError> {
+pub(super) fn resolve(tag: &TagRef, catalog: &Catalog) -> Result<TagId, QueryError> {
     catalog.resolve(tag).map_err(|problem| QueryError::Document {
         document: "the segment".to_owned(),
         problems: Problems(vec![problem]),

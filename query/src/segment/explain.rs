@@ -1,12 +1,15 @@
 //! Explaining a segment: what it asks in words, and what every node of it answered.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use tagmill_schemas::segment::check::Catalog;
 use tagmill_schemas::segment::sentence;
-use tagmill_schemas::segment::{FollowNode, Node, TagRef, TagTest};
+use tagmill_schemas::segment::{FollowNode, Follower, Node, Segment, TagLeaf, TagRef};
 
 use super::evaluate::SegmentCount;
 use super::leaves;
+use super::sets::staff_sql;
 use super::sql_text::Calendar;
 use crate::definitions::LoadedSegment;
 use crate::error::QueryError;
@@ -22,7 +25,8 @@ pub struct Explanation {
     pub english: String,
     /// The question as one Chinese sentence.
     pub chinese: String,
-    /// Every node, in the order of the document.
+    /// Every node, in the order of the document. The nodes of a segment that is referred to more than once stand below its
+    /// first mention.
     pub nodes: Vec<ExplainedNode>,
 }
 
@@ -48,8 +52,8 @@ impl View {
     /// As [`View::evaluate`].
     pub async fn explain(&self, loaded: &LoadedSegment) -> Result<Explanation, QueryError> {
         let evaluation = self.evaluate(loaded).await?;
-        let describer =
-            Describer { catalog: self.catalog().await?, calendar: Calendar { as_of: self.as_of(), zone: self.zone() } };
+        let calendar = Calendar { as_of: self.as_of(), zone: self.zone() };
+        let mut describer = Describer { catalog: self.catalog().await?, calendar, described: HashSet::new() };
         let mut described = Vec::new();
         describer.segment(loaded, &mut described);
         let nodes = evaluation
@@ -64,10 +68,12 @@ impl View {
                 sql,
             })
             .collect();
+        // A `latest` may have been filled by whoever asks, and the sentence says what was asked in the end.
+        let asked = Segment { as_of: self.asked(), ..loaded.segment.clone() };
         Ok(Explanation {
             count: evaluation.count().clone(),
-            english: sentence::english(&loaded.segment),
-            chinese: sentence::chinese(&loaded.segment),
+            english: sentence::english(&asked),
+            chinese: sentence::chinese(&asked),
             nodes,
         })
     }
@@ -77,21 +83,26 @@ impl View {
 struct Describer<'c> {
     catalog: &'c Catalog,
     calendar: Calendar,
+    /// The segments referred to so far, by definition hash: each is evaluated at its first mention only.
+    described: HashSet<String>,
 }
 
 impl Describer<'_> {
-    fn segment(&self, loaded: &LoadedSegment, out: &mut Vec<(String, Option<String>)>) {
+    fn segment(&mut self, loaded: &LoadedSegment, out: &mut Vec<(String, Option<String>)>) {
         self.node(&loaded.segment.condition, loaded, out);
     }
 
-    fn node(&self, node: &Node, loaded: &LoadedSegment, out: &mut Vec<(String, Option<String>)>) {
-        out.push((describe(node), self.sql(node)));
+    fn node(&mut self, node: &Node, loaded: &LoadedSegment, out: &mut Vec<(String, Option<String>)>) {
+        let heading = sentence::heading_english(node);
+        let description = heading.map_or_else(|| sentence::node_english(node), str::to_owned);
+        out.push((description, self.sql(node)));
         match node {
             Node::All(parts) | Node::Any(parts) => parts.iter().for_each(|part| self.node(part, loaded, out)),
             Node::Not(part) => self.node(part, loaded, out),
             Node::SameFollower(parts) => parts.iter().for_each(|part| self.follow_node(part, out)),
             Node::Segment(name) => {
-                if let Some(referred) = loaded.references.get(name) {
+                let referred = loaded.references.get(name);
+                if let Some(referred) = referred.filter(|referred| self.described.insert(referred.hash.clone())) {
                     self.segment(referred, out);
                 }
             }
@@ -100,14 +111,12 @@ impl Describer<'_> {
     }
 
     fn follow_node(&self, node: &FollowNode, out: &mut Vec<(String, Option<String>)>) {
-        let (description, sql) = match node {
-            FollowNode::Tag(test) => (describe_test(test), Some(self.tags_sql(test.tags()))),
-            FollowNode::Staff(staff) => {
-                let names: Vec<&str> = staff.iter().map(|id| id.as_str()).collect();
-                (format!("followed by {}", names.join(" or ")), None)
-            }
-            FollowNode::Not(_) => ("not".to_owned(), None),
-            FollowNode::Any(_) => ("at least one of".to_owned(), None),
+        let heading = sentence::follow_heading_english(node);
+        let description = heading.map_or_else(|| sentence::follow_node_english(node), str::to_owned);
+        let sql = match node {
+            FollowNode::Tag(test) => Some(self.tags_sql(test.tags())),
+            FollowNode::Staff(staff) => Some(staff_sql(staff)),
+            FollowNode::Not(_) | FollowNode::Any(_) => None,
         };
         out.push((description, sql));
         match node {
@@ -119,11 +128,19 @@ impl Describer<'_> {
 
     fn sql(&self, node: &Node) -> Option<String> {
         match node {
-            Node::Tag(leaf) => Some(self.tags_sql(leaf.test.tags())),
-            Node::Attribute(leaf) => Some(leaves::attribute_sql(leaf, &self.calendar)),
-            Node::Event(leaf) => Some(leaves::event_query(leaf, &self.calendar).text()),
+            Node::Tag(leaf) => Some(self.tag_sql(leaf)),
+            Node::Attribute(leaf) => Some(leaves::attribute_sql(leaf, self.catalog, &self.calendar)),
+            Node::Event(leaf) => Some(leaves::event_query(leaf, self.catalog, &self.calendar).text()),
             Node::Sql(sql) => Some(sql.clone()),
             Node::All(_) | Node::Any(_) | Node::Not(_) | Node::SameFollower(_) | Node::Segment(_) => None,
+        }
+    }
+
+    fn tag_sql(&self, leaf: &TagLeaf) -> String {
+        let tags = self.tags_sql(leaf.test.tags());
+        match &leaf.follower {
+            Follower::Named(staff) => format!("{};\n{tags}", staff_sql(staff)),
+            Follower::Any | Follower::All => tags,
         }
     }
 
@@ -131,33 +148,5 @@ impl Describer<'_> {
         let statements: Vec<String> =
             tags.iter().filter_map(|tag| self.catalog.resolve(tag).ok()).map(|id| leaves::holders_sql(&id)).collect();
         statements.join(";\n")
-    }
-}
-
-fn describe(node: &Node) -> String {
-    match node {
-        Node::All(_) => "all of".to_owned(),
-        Node::Any(_) => "at least one of".to_owned(),
-        Node::Not(_) => "not".to_owned(),
-        Node::SameFollower(_) => "one and the same follower has all of".to_owned(),
-        Node::Segment(name) => format!("in segment `{name}`"),
-        Node::Sql(_) => "in the answer of a SQL question".to_owned(),
-        leaf => sentence::node_english(leaf),
-    }
-}
-
-fn describe_test(test: &TagTest) -> String {
-    let names: Vec<String> = test
-        .tags()
-        .iter()
-        .map(|tag| match tag {
-            TagRef::Name(name) => format!("`{name}`"),
-            TagRef::Id(id) => format!("the tag with id `{id}`"),
-        })
-        .collect();
-    match test {
-        TagTest::AnyOf(_) => format!("holds {}", names.join(" or ")),
-        TagTest::AllOf(_) => format!("holds {}", names.join(" and ")),
-        TagTest::NoneOf(_) => format!("holds none of {}", names.join(", ")),
     }
 }

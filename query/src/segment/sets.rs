@@ -69,6 +69,14 @@ impl FollowIndex {
         Customers(from_sorted(customers))
     }
 
+    /// Those of some follows that are of some customers.
+    pub(crate) fn follows_of(&self, follows: &Follows, customers: &Customers) -> Follows {
+        let is_theirs = |follow: &u32| {
+            self.customer_of.get(*follow as usize).is_some_and(|customer| customers.0.contains(*customer))
+        };
+        Follows(from_sorted(follows.0.iter().filter(is_theirs)))
+    }
+
     /// Whether there is any follow at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.every.is_empty()
@@ -137,8 +145,8 @@ pub(crate) fn from_sorted(numbers: impl IntoIterator<Item = u32>) -> RoaringBitm
     RoaringBitmap::from_iter(numbers)
 }
 
-/// Staff ids as a SQL list.
-pub(crate) fn staff_list(staff: &[StaffId]) -> String {
+/// The statement that finds the follows of some staff.
+pub(crate) fn staff_sql(staff: &[StaffId]) -> String {
     let quoted: Vec<String> = staff.iter().map(|id| super::sql_text::text(id.as_str())).collect();
-    quoted.join(", ")
+    format!("SELECT follow_no FROM follow WHERE staff_id IN ({})", quoted.join(", "))
 }

@@ -1,8 +1,9 @@
 //! Values and comparisons as SQL text. Every text of a document passes through [`text`] or [`name`]; nothing else may.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_schemas::segment::{CalendarUnit, Comparison, Operator, TimeValue, Value, Window};
+use tagmill_schemas::tables::ColumnType;
 
 /// The instant and the calendar that relative values are meant in.
 #[derive(Debug, Clone, Copy)]
@@ -41,25 +42,36 @@ impl Calendar {
         }
     }
 
-    /// A value as a literal.
-    pub(crate) fn literal(&self, value: &Value) -> String {
+    /// The business day that a time value falls on.
+    fn day_meant(&self, value: TimeValue) -> NaiveDate {
+        match value {
+            TimeValue::Local(local) => local.date(),
+            other => self.zone.day_of(self.instant_of(other)),
+        }
+    }
+
+    /// A value as a literal, to be compared with a column of that type.
+    fn literal(&self, value: &Value, ty: Option<ColumnType>) -> String {
         match value {
             Value::Text(value) => text(value),
             Value::Number(number) => number.to_string(),
             Value::Bool(value) => value.to_string(),
+            // A calendar day has no zone. As an instant it would begin at midnight UTC and miss the local midnight.
+            Value::Time(time) if ty == Some(ColumnType::Date) => format!("DATE '{}'", self.day_meant(*time)),
             Value::Time(time) => instant(self.instant_of(*time)),
             Value::AsOfMonth => self.zone.day_of(self.as_of).month().to_string(),
         }
     }
 
     /// `subject` compared, as a SQL condition. NULL compares to nothing, as everywhere in SQL.
-    pub(crate) fn condition(&self, subject: &str, test: &Comparison) -> String {
+    ///
+    /// `ty` is the type of the column that the subject is; `None` where it is no column or one of instants.
+    pub(crate) fn condition(&self, subject: &str, ty: Option<ColumnType>, test: &Comparison) -> String {
+        let literal = |value: &Value| self.literal(value, ty);
         match test {
-            Comparison::Single(operator, value) => {
-                format!("{subject} {} {}", sql_operator(*operator), self.literal(value))
-            }
+            Comparison::Single(operator, value) => format!("{subject} {} {}", sql_operator(*operator), literal(value)),
             Comparison::In(values) => {
-                let list: Vec<String> = values.iter().map(|value| self.literal(value)).collect();
+                let list: Vec<String> = values.iter().map(literal).collect();
                 format!("{subject} IN ({})", list.join(", "))
             }
             Comparison::Band { from, to } => {
@@ -67,7 +79,7 @@ impl Calendar {
                 let parts: Vec<String> = ends
                     .iter()
                     .filter_map(|(end, operator)| {
-                        end.as_ref().map(|end| format!("{subject} {operator} {}", self.literal(end)))
+                        end.as_ref().map(|end| format!("{subject} {operator} {}", literal(end)))
                     })
                     .collect();
                 if parts.is_empty() { format!("{subject} IS NOT NULL") } else { parts.join(" AND ") }
@@ -177,5 +189,29 @@ mod tests {
         let window = Window::Between { from: day("2026-11-01"), to: day("2026-12-01") };
         let end = format!("occurred_at < {}", instant(calendar().as_of));
         assert!(calendar().window(window, false).ends_with(&end));
+    }
+    #[test]
+    fn a_day_is_compared_with_a_column_of_days_as_the_business_calendar_has_it() {
+        let check = |value: TimeValue, expected: &str| {
+            let test = Comparison::Single(Operator::Le, Value::Time(value));
+            let condition = calendar().condition("born_on", Some(ColumnType::Date), &test);
+            assert_eq!(condition, format!("born_on <= {expected}"));
+        };
+        // It is two o'clock in the morning of the 12th in Shanghai, and the 11th in UTC.
+        check(TimeValue::AsOfMinus(0, CalendarUnit::Days), "DATE '2026-11-12'");
+        check(TimeValue::AsOfMinus(1, CalendarUnit::Months), "DATE '2026-10-12'");
+        check(TimeValue::Local("2026-06-01T00:00:00".parse().expect("a day")), "DATE '2026-06-01'");
+        let instants = Comparison::In(vec![Value::Time(TimeValue::Instant(calendar().as_of))]);
+        let among = calendar().condition("born_on", Some(ColumnType::Date), &instants);
+        assert_eq!(among, "born_on IN (DATE '2026-11-12')");
+    }
+
+    #[test]
+    fn a_day_is_compared_with_a_column_of_instants_as_its_first_instant() {
+        let day = TimeValue::Local("2026-06-01T00:00:00".parse().expect("a day"));
+        let test = Comparison::Single(Operator::Ge, Value::Time(day));
+        let midnight = instant("2026-05-31T16:00:00Z".parse().expect("an instant"));
+        let condition = calendar().condition("created_at", Some(ColumnType::Timestamp), &test);
+        assert_eq!(condition, format!("created_at >= {midnight}"));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::not_supported;
+use crate::words::words;
 use crate::yaml::{self, At, Problem, Problems, codes};
 
 const KEYS: [&str; 6] = ["segment", "one_row_per", "columns", "mask", "split", "quiet"];

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{CustomerKey, CustomerNo, FollowNo, PlanId, SnapshotId, StaffId, TagId};
 use crate::segment::canonical::canonical_bytes;
+use crate::words::words;
 
 /// What a plan is, without its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

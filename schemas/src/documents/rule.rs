@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
 
-use super::{TAG_HINT, not_supported, tag_ref};
+use super::not_supported;
 use crate::segment::canonical::{digest, hash, json_number};
 use crate::segment::check::{Catalog, check};
-use crate::segment::parse::segment_body;
+use crate::segment::parse::{segment_body, tag_ref};
 use crate::segment::{Segment, TagRef};
+use crate::words::words;
 use crate::yaml::{self, At, Problem, Problems, codes};
 
 /// How many customers a review shows where the document does not say.
@@ -112,7 +113,9 @@ pub fn rule_hash(rule: &Rule, references: &BTreeMap<String, String>) -> String {
 fn read_rule(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Rule> {
     let fields = at.fields("a rule with `tag`, `on`, `when` and `on_exit`", problems)?;
     fields.known(&KEYS, problems);
-    let tag = fields.need("tag", TAG_HINT, problems).and_then(|at| tag_ref(&at, problems));
+    let tag = fields
+        .need("tag", "write `tag: group/tag`, or `tag: {id: TAG_ID}`", problems)
+        .and_then(|at| tag_ref(&at, problems));
     let on = fields
         .need("on", "write `on: owner`, `all_active`, `matched` or `customer`", problems)
         .and_then(|at| at.word("choice of follows", OnFollows::WORDS, problems));
@@ -144,9 +147,14 @@ fn read_on_exit(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<OnExit> {
 fn read_review(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Review> {
     let fields = at.fields("a review with `required`", problems)?;
     fields.known(&["required", "sample", "max_size_change"], problems);
-    let is_required = fields
-        .need("required", "write `required: true` or `required: false`", problems)
-        .and_then(|at| at.boolean(problems));
+    let is_required = fields.need("required", "write `required: true`", problems).and_then(|at| {
+        let is_required = at.boolean(problems)?;
+        if !is_required {
+            let message = "every plan is approved before it is executed, so a review is always required";
+            problems.push(at.problem(codes::VALUE_INVALID, message).with_hint("write `required: true`"));
+        }
+        Some(is_required)
+    });
     let sample = match fields.get("sample") {
         Some(at) => at.integer(0..=1000, problems).and_then(|sample| u32::try_from(sample).ok()),
         None => Some(DEFAULT_SAMPLE),
@@ -205,6 +213,15 @@ review: {required: true, sample: 10, max_size_change: 0.5}
         told("/review/sample TYPE_WRONG");
         told("/beside KEY_UNKNOWN");
         assert!(places.iter().any(|place| place.starts_with("/when")), "{places:?}");
+    }
+
+    #[test]
+    fn a_review_that_is_not_required_is_refused() {
+        let text = SLEEPING.replace("required: true", "required: false");
+        let problems = parse_rule(&text).expect_err("problems").0;
+        let found: Vec<(&str, &str)> = problems.iter().map(|problem| (problem.path.as_str(), problem.code)).collect();
+        assert_eq!(found, [("/review/required", codes::VALUE_INVALID)]);
+        assert_eq!(problems[0].hint.as_deref(), Some("write `required: true`"));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::tree::{
-    AsOf, AttributeLeaf, CalendarUnit, Comparison, EventLeaf, FollowNode, Follower, Measure, Missing, Never, Node,
-    Segment, TagLeaf, TagRef, TagTest, TimeValue, Universe, Value, Window,
+    AsOf, AttributeLeaf, CalendarUnit, Comparison, EventLeaf, FollowNode, Follower, Measure, Node, Segment, TagLeaf,
+    TagRef, TagTest, TimeValue, Value, Window,
 };
 
 /// Returns the segment as its canonical JSON tree, with its name.
@@ -109,18 +109,13 @@ impl Doc {
 type Reference<'a> = &'a dyn Fn(&str) -> String;
 
 fn segment_doc(segment: &Segment, name: Option<&str>, reference: Reference<'_>) -> Doc {
-    let universe = match segment.universe {
-        Universe::Followed => "followed",
-        Universe::All => "all",
-        Universe::Lost => "lost",
-    };
     let as_of = match segment.as_of {
         AsOf::Latest => Doc::word("latest"),
         AsOf::Snapshot(snapshot_id) => Doc::Number(Decimal::from(snapshot_id.0)),
         AsOf::Time(instant) => Doc::Word(time_text(TimeValue::Instant(instant))),
     };
     let mut entries: Vec<(&'static str, Doc)> = name.map(|name| ("name", Doc::text(name))).into_iter().collect();
-    entries.push(("universe", Doc::word(universe)));
+    entries.push(("universe", Doc::word(segment.universe.as_str())));
     entries.push(("as_of", as_of));
     entries.push(("where", node_doc(&segment.condition, reference)));
     Doc::Block(entries)
@@ -175,13 +170,9 @@ fn tag_test_entry(test: &TagTest) -> (&'static str, Doc) {
 }
 
 fn attribute_doc(leaf: &AttributeLeaf) -> Doc {
-    let missing = match leaf.missing {
-        Missing::Exclude => "exclude",
-        Missing::Include => "include",
-    };
     let mut entries = vec![("name", Doc::text(&leaf.name))];
     entries.extend(comparison_entries(&leaf.test));
-    entries.push(("missing", Doc::word(missing)));
+    entries.push(("missing", Doc::word(leaf.missing.as_str())));
     Doc::Flow(entries)
 }
 
@@ -201,12 +192,7 @@ fn event_doc(leaf: &EventLeaf) -> Doc {
         entries.push(("currency", Doc::text(currency)));
     }
     if let Some(never) = leaf.never {
-        let word = match never {
-            Never::Include => "include",
-            Never::Exclude => "exclude",
-            Never::SinceCreated => "since_created",
-        };
-        entries.push(("never", Doc::word(word)));
+        entries.push(("never", Doc::word(never.as_str())));
     }
     Doc::Block(entries)
 }
@@ -225,13 +211,11 @@ fn window_doc(window: Window) -> Doc {
 }
 
 fn measure_entries(measure: &Measure) -> Vec<(&'static str, Doc)> {
-    match measure {
-        Measure::Count => vec![("measure", Doc::word("count"))],
-        Measure::Sum => vec![("measure", Doc::word("sum"))],
-        Measure::Last => vec![("measure", Doc::word("last"))],
-        Measure::Distinct(column) => vec![("measure", Doc::word("distinct")), ("of", Doc::text(column))],
-        Measure::DistinctDays => vec![("measure", Doc::word("distinct_days"))],
+    let mut entries = vec![("measure", Doc::word(measure.word().as_str()))];
+    if let Measure::Distinct(column) = measure {
+        entries.push(("of", Doc::text(column)));
     }
+    entries
 }
 
 fn comparison_entries(test: &Comparison) -> Vec<(&'static str, Doc)> {

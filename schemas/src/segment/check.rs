@@ -8,7 +8,7 @@ mod catalog;
 mod tests;
 mod types;
 
-pub use catalog::{Catalog, CatalogTag};
+pub use catalog::{Catalog, CatalogTag, RenamedTag};
 
 use self::types::{Subject, check_comparison, check_values};
 use super::tree::{AttributeLeaf, EventLeaf, FollowNode, Follower, Measure, Node, Segment, TagTest};
@@ -98,7 +98,7 @@ fn check_attribute(leaf: &AttributeLeaf, path: &str, catalog: &Catalog, problems
     if is_masked(name, &format!("{path}/name"), catalog, problems) {
         return;
     }
-    let Some(ty) = column_type(&catalog.columns, name) else {
+    let Some(ty) = catalog.attribute_type(name) else {
         let hint = names_hint(name, catalog.columns.iter().map(|(column, _)| column.as_str()), "the attributes are");
         let message = format!("customers have no attribute `{name}`");
         problems.push(problem(&format!("{path}/name"), "ATTRIBUTE_UNKNOWN", message, hint));
@@ -132,14 +132,12 @@ fn check_event(leaf: &EventLeaf, path: &str, catalog: &Catalog, problems: &mut V
 
 /// What a measure's value is, for its comparison.
 fn measured(measure: &Measure) -> Subject {
-    let (word, ty) = match measure {
-        Measure::Count => ("count", ColumnType::Int64),
-        Measure::Sum => ("sum", ColumnType::Money),
-        Measure::Last => ("last", ColumnType::Timestamp),
-        Measure::Distinct(_) => ("distinct", ColumnType::Int64),
-        Measure::DistinctDays => ("distinct_days", ColumnType::Int64),
+    let ty = match measure {
+        Measure::Count | Measure::Distinct(_) | Measure::DistinctDays => ColumnType::Int64,
+        Measure::Sum => ColumnType::Money,
+        Measure::Last => ColumnType::Timestamp,
     };
-    Subject { what: format!("the measure `{word}`"), ty, is_month: false }
+    Subject { what: format!("the measure `{}`", measure.word()), ty, is_month: false }
 }
 
 /// The type of an event column that may be used; reports one that is unknown or masked.
@@ -147,7 +145,7 @@ fn event_column(column: &str, path: &str, catalog: &Catalog, problems: &mut Vec<
     if is_masked(column, path, catalog, problems) {
         return None;
     }
-    let ty = column_type(&catalog.event_columns, column);
+    let ty = catalog.event_column_type(column);
     if ty.is_none() {
         let known = catalog.event_columns.iter().map(|(name, _)| name.as_str());
         let hint = names_hint(column, known, "the columns and declared properties are");
@@ -165,10 +163,6 @@ fn is_masked(name: &str, path: &str, catalog: &Catalog, problems: &mut Vec<Probl
         problems.push(problem(path, "PRIVATE_COLUMN", message, Some(hint)));
     }
     is_masked
-}
-
-fn column_type(columns: &[(String, ColumnType)], name: &str) -> Option<ColumnType> {
-    columns.iter().find(|(column, _)| column == name).map(|(_, ty)| *ty)
 }
 
 /// The near names as a question, else all that would have been valid.

@@ -6,6 +6,10 @@
 
 use serde_json::{Value, json};
 
+use super::parse::OPERATORS;
+use super::tree::{MeasureWord, Missing, Never, Universe};
+use crate::words::word_list;
+
 /// Returns the schema, in JSON Schema draft 2020-12.
 pub fn segment_schema() -> Value {
     json!({
@@ -47,7 +51,7 @@ fn universe() -> Value {
     json!({
         "description": "What `not` is taken against. followed: customers with at least one active follow. all: every \
             customer ever known. lost: customers who had a follow once and have none now.",
-        "enum": ["followed", "all", "lost"]
+        "enum": word_list(Universe::WORDS)
     })
 }
 
@@ -134,8 +138,9 @@ fn tag() -> Value {
             "all_of": { "description": "Every one of these tags.", "$ref": "#/$defs/tags" },
             "none_of": { "description": "Not one of these tags.", "$ref": "#/$defs/tags" },
             "follower": {
-                "description": "On which follows. any: at least one. all: every one of the universe; false without \
-                    follows. A list of staff ids: on a follow of one of them. There is no default.",
+                "description": "On which follows. any: at least one, or on the customer itself. all: every one of the \
+                    universe; false without follows. A list of staff ids: on a follow of one of them. There is no \
+                    default.",
                 "anyOf": [
                     { "enum": ["any", "all"] },
                     { "$ref": "#/$defs/staff_ids" },
@@ -208,7 +213,7 @@ fn attribute() -> Value {
             "missing": {
                 "description": "What a customer without the value is: out (exclude) or in (include). There is no \
                     default.",
-                "enum": ["exclude", "include"]
+                "enum": word_list(Missing::WORDS)
             }
         }
     })
@@ -242,15 +247,15 @@ fn event() -> Value {
             },
             "window": { "$ref": "#/$defs/window" },
             "include_today": {
-                "description": "Whether a window relative to as_of takes in its own business day. Without it, it \
-                    does not.",
+                "description": "For `this_month` and windows of the last days or months: whether as_of's own \
+                    business day counts. Without it, it does not.",
                 "type": "boolean"
             },
             "measure": {
                 "description": "count: how many events. sum: the exact sum of `amount`. last: when the latest one \
                     happened. distinct: how many values of the column `of`. distinct_days: on how many business \
                     days. There is no default.",
-                "enum": ["count", "sum", "last", "distinct", "distinct_days"]
+                "enum": word_list(MeasureWord::WORDS)
             },
             "of": { "description": "For `distinct`: the column whose values are counted.", "type": "string" },
             "op": { "$ref": "#/$defs/operator" },
@@ -262,15 +267,15 @@ fn event() -> Value {
             "never": {
                 "description": "For `last`: what a customer without such an event is. since_created: as if it had \
                     happened when the customer was created.",
-                "enum": ["include", "exclude", "since_created"]
+                "enum": word_list(Never::WORDS)
             }
         },
-        "allOf": measure_rules()
+        "allOf": key_rules()
     })
 }
 
-/// The keys that belong to one measure alone.
-fn measure_rules() -> Value {
+/// The keys that belong to some measures or windows alone.
+fn key_rules() -> Value {
     json!([
         {
             "if": { "properties": { "measure": { "const": "distinct" } } },
@@ -285,8 +290,17 @@ fn measure_rules() -> Value {
         {
             "if": { "properties": { "measure": { "const": "sum" } } },
             "else": { "properties": { "currency": false } }
+        },
+        {
+            "if": { "properties": { "window": fixed_window() } },
+            "then": { "properties": { "include_today": false } }
         }
     ])
+}
+
+/// A window that as_of's own day has no part in, or always has.
+fn fixed_window() -> Value {
+    json!({ "anyOf": [{ "enum": ["lifetime", "last_month"] }, { "type": "object" }] })
 }
 
 fn window() -> Value {
@@ -313,7 +327,7 @@ fn operator() -> Value {
     json!({
         "description": "How it compares. in: equal to one of a list. between: from (included) to (excluded). There \
             is no default.",
-        "enum": ["=", "!=", "<", "<=", ">", ">=", "in", "between"]
+        "enum": OPERATORS
     })
 }
 
@@ -358,37 +372,4 @@ fn time() -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/json/segment.schema.json");
-
-    #[test]
-    fn the_committed_schema_is_up_to_date() {
-        let schema = serde_json::to_string_pretty(&segment_schema()).expect("a schema") + "\n";
-        if std::env::var_os("UPDATE").is_some_and(|update| update == "1") {
-            std::fs::write(COMMITTED, &schema).expect("the schema is written");
-        }
-        let committed = std::fs::read_to_string(COMMITTED).expect("schemas/json/segment.schema.json");
-        assert!(committed == schema, "schemas/json/segment.schema.json differs: run this test again with UPDATE=1");
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        fn check(part: &Value, defs: &Value) {
-            match part {
-                Value::Object(members) => {
-                    if let Some(name) = members.get("$ref").and_then(Value::as_str) {
-                        let name = name.strip_prefix("#/$defs/").expect("a reference into $defs");
-                        assert!(defs.get(name).is_some(), "{name} is not defined");
-                    }
-                    members.values().for_each(|member| check(member, defs));
-                }
-                Value::Array(items) => items.iter().for_each(|item| check(item, defs)),
-                _ => {}
-            }
-        }
-        let schema = segment_schema();
-        check(&schema, &schema["$defs"]);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::ids::{SnapshotId, StaffId, TagId};
+use crate::words::words;
 
 /// A question whose answer is a set of customers.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,15 +19,16 @@ pub struct Segment {
     pub condition: Node,
 }
 
-/// The customers a segment is about, and the follows that count for them. Always written, never a default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Universe {
-    /// Customers with at least one active (or half) follow; those follows count.
-    Followed,
-    /// Every customer ever known; every follow counts.
-    All,
-    /// Customers who had a follow once and have none now; left and ended follows count, with their last tags.
-    Lost,
+words! {
+    /// The customers a segment is about, and the follows that count for them. Always written, never a default.
+    Universe {
+        /// Customers with at least one active (or half) follow; those follows count.
+        Followed = "followed",
+        /// Every customer ever known; every follow counts.
+        All = "all",
+        /// Customers who had a follow once and have none now; left and ended follows count, with their last tags.
+        Lost = "lost",
+    }
 }
 
 /// The state of the warehouse a segment is asked of, and the instant before which events count.
@@ -64,6 +66,17 @@ pub enum Node {
 }
 
 impl Node {
+    /// Whether the node or one below it asks for something on a follow, outside every `not`: only such conditions hold on
+    /// follows at all. References are not looked into.
+    pub fn holds_on_follows(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::holds_on_follows),
+            Self::SameFollower(_) => true,
+            Self::Tag(leaf) => !matches!(leaf.test, TagTest::NoneOf(_)),
+            Self::Not(_) | Self::Attribute(_) | Self::Event(_) | Self::Segment(_) | Self::Sql(_) => false,
+        }
+    }
+
     /// Every tag that the node and the nodes below it name, in the order of the document.
     pub fn tags(&self) -> Vec<&TagRef> {
         match self {
@@ -161,13 +174,14 @@ pub struct AttributeLeaf {
     pub missing: Missing,
 }
 
-/// Whether customers without a value are in the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// They are out.
-    Exclude,
-    /// They are in.
-    Include,
+words! {
+    /// Whether customers without a value are in the answer.
+    Missing {
+        /// They are out.
+        Exclude = "exclude",
+        /// They are in.
+        Include = "include",
+    }
 }
 
 /// A comparison with a value written in the document.
@@ -208,7 +222,7 @@ impl Operator {
     pub const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge];
 
     /// The operator as documents and SQL write it.
-    pub fn symbol(self) -> &'static str {
+    pub const fn symbol(self) -> &'static str {
         match self {
             Self::Eq => "=",
             Self::Ne => "!=",
@@ -303,6 +317,16 @@ pub enum Window {
     LastMonth,
 }
 
+impl Window {
+    /// Whether the window ends with as_of's business day, so that it is open whether that day counts.
+    pub fn ends_with_as_of_day(self) -> bool {
+        match self {
+            Self::LastDays(_) | Self::LastMonths(_) | Self::ThisMonth => true,
+            Self::Lifetime | Self::Between { .. } | Self::LastMonth => false,
+        }
+    }
+}
+
 /// What is measured over the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
@@ -318,13 +342,46 @@ pub enum Measure {
     DistinctDays,
 }
 
-/// What a customer who never had such an event is, in a comparison of `last`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Never {
-    /// In the answer.
-    Include,
-    /// Not in the answer.
-    Exclude,
-    /// As if the event had happened when the customer was created.
-    SinceCreated,
+impl Measure {
+    /// The word that names the measure in a document.
+    pub fn word(&self) -> MeasureWord {
+        match self {
+            Self::Count => MeasureWord::Count,
+            Self::Sum => MeasureWord::Sum,
+            Self::Last => MeasureWord::Last,
+            Self::Distinct(_) => MeasureWord::Distinct,
+            Self::DistinctDays => MeasureWord::DistinctDays,
+        }
+    }
 }
+
+words! {
+    /// A [`Measure`] without the column it may need.
+    MeasureWord {
+        /// [`Measure::Count`].
+        Count = "count",
+        /// [`Measure::Sum`].
+        Sum = "sum",
+        /// [`Measure::Last`].
+        Last = "last",
+        /// [`Measure::Distinct`].
+        Distinct = "distinct",
+        /// [`Measure::DistinctDays`].
+        DistinctDays = "distinct_days",
+    }
+}
+
+words! {
+    /// What a customer who never had such an event is, in a comparison of `last`.
+    Never {
+        /// In the answer.
+        Include = "include",
+        /// Not in the answer.
+        Exclude = "exclude",
+        /// As if the event had happened when the customer was created.
+        SinceCreated = "since_created",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! The columns of every table. What a NULL says stands beside the column that may hold it.
 
-use super::{Column, ColumnType, Filled, Table};
+use super::{Column, ColumnType, Domain, Filled, Table};
 
 /// Declares a column that a source's SELECT may give.
 const fn given(name: &'static str, ty: ColumnType, null_means: Option<&'static str>, doc: &'static str) -> Column {
-    Column { name, ty, null_means, is_private: false, filled: Filled::BySource, doc }
+    Column { name, ty, null_means, is_private: false, filled: Filled::BySource, domain: None, doc }
 }
 
 /// Declares a private column that a source's SELECT may give.
@@ -26,6 +26,27 @@ const fn made_private(
 ) -> Column {
     Column { is_private: true, ..made(name, ty, null_means, doc) }
 }
+
+/// Narrows a column to the values of a domain.
+const fn within(domain: Domain, column: Column) -> Column {
+    Column { domain: Some(domain), ..column }
+}
+
+/// Where a tag or a tag group comes from.
+const TAG_KINDS: Domain = Domain::Words(&["corp", "rule_group", "personal", "computed"]);
+
+const VALID_FROM: Column =
+    made("valid_from", ColumnType::Timestamp, None, "the taken_at of the snapshot that first listed it, UTC");
+
+/// [`VALID_FROM`] where rows may not be dated.
+const VALID_FROM_IF_DATED: Column = Column { null_means: Some("not dated"), ..VALID_FROM };
+
+const VALID_TO: Column = made(
+    "valid_to",
+    ColumnType::Timestamp,
+    Some("still listed"),
+    "the taken_at of the snapshot that no longer listed it, UTC",
+);
 
 /// The contract of the table of that name.
 pub fn contract(name: &str) -> Option<&'static Table> {
@@ -62,9 +83,15 @@ const CUSTOMER: Table = Table {
         private("name", ColumnType::Text, Some("not told"), "the name the customer goes by"),
         given("kind", ColumnType::Text, Some("not told"), "`wechat`, `wecom` or the source's own word"),
         given("gender", ColumnType::Text, Some("not told"), "`male`, `female` or the source's own word"),
-        given("birth_year", ColumnType::Int32, Some("not told"), "year of birth"),
-        given("birth_month", ColumnType::Int32, Some("not told"), "month of birth, 1 to 12"),
-        given("birth_day", ColumnType::Int32, Some("not told"), "day of birth, 1 to 31"),
+        within(
+            Domain::Range(1900, 2100),
+            given("birth_year", ColumnType::Int32, Some("not told"), "year of birth, 1900 to 2100"),
+        ),
+        within(
+            Domain::Range(1, 12),
+            given("birth_month", ColumnType::Int32, Some("not told"), "month of birth, 1 to 12"),
+        ),
+        within(Domain::Range(1, 31), given("birth_day", ColumnType::Int32, Some("not told"), "day of birth, 1 to 31")),
         given("province", ColumnType::Text, Some("not told"), "province or region"),
         given("city", ColumnType::Text, Some("not told"), "city"),
         given("member_level", ColumnType::Text, Some("not told"), "membership level as the source names it"),
@@ -92,11 +119,14 @@ const FOLLOW: Table = Table {
         given("state", ColumnType::Text, Some("none given"), "the channel mark of the contact way"),
         given("channel", ColumnType::Text, Some("not told"), "the channel the follow came from"),
         private("remark", ColumnType::Text, Some("none written"), "the staff member's note"),
-        given(
-            "status",
-            ColumnType::Text,
-            None,
-            "`active`, `half`, `left` (the customer deleted the staff member) or `ended` (no longer listed)",
+        within(
+            Domain::Words(&["active", "half", "left", "ended"]),
+            given(
+                "status",
+                ColumnType::Text,
+                None,
+                "`active`, `half`, `left` (the customer deleted the staff member) or `ended` (no longer listed)",
+            ),
         ),
         made("ended_cause", ColumnType::Text, Some("not ended"), "why an ended follow ended"),
         given(
@@ -119,6 +149,8 @@ const STAFF: Table = Table {
         private("name", ColumnType::Text, Some("not told"), "name"),
         given("department_id", ColumnType::Text, Some("not told"), "the department the staff member belongs to"),
         given("is_active", ColumnType::Bool, Some("not told"), "whether the staff member still works there"),
+        VALID_FROM_IF_DATED,
+        VALID_TO,
         made("source", ColumnType::Text, None, "the source that brought the row"),
     ],
 };
@@ -132,6 +164,8 @@ const DEPARTMENT: Table = Table {
         given("department_id", ColumnType::Text, None, "the department's id"),
         given("parent_department_id", ColumnType::Text, Some("a root of the tree"), "the department above"),
         given("name", ColumnType::Text, Some("not told"), "name"),
+        VALID_FROM_IF_DATED,
+        VALID_TO,
         made("source", ColumnType::Text, None, "the source that brought the row"),
     ],
 };
@@ -145,14 +179,12 @@ const TAG_GROUP: Table = Table {
         made("group_id", ColumnType::Text, None, "the group's id, ours for ever"),
         given("upstream_id", ColumnType::Text, Some("not known upstream"), "the id upstream"),
         given("group_name", ColumnType::Text, None, "the group's name"),
-        given("kind", ColumnType::Text, Some("not told"), "`corp`, `rule_group`, `personal` or `computed`"),
-        made("valid_from", ColumnType::Timestamp, None, "the taken_at of the snapshot that first listed it, UTC"),
-        made(
-            "valid_to",
-            ColumnType::Timestamp,
-            Some("still listed"),
-            "the taken_at of the snapshot that no longer listed it, UTC",
+        within(
+            TAG_KINDS,
+            given("kind", ColumnType::Text, Some("not told"), "`corp`, `rule_group`, `personal` or `computed`"),
         ),
+        VALID_FROM,
+        VALID_TO,
         made("source", ColumnType::Text, None, "the source that brought the row"),
     ],
 };
@@ -169,8 +201,14 @@ const TAG: Table = Table {
         given("group_name", ColumnType::Text, None, "the group's name"),
         given("tag_name", ColumnType::Text, None, "the tag's name"),
         given("parent_tag_id", ColumnType::Text, Some("a root of the tree"), "the tag above"),
-        given("kind", ColumnType::Text, Some("not told"), "`corp`, `rule_group`, `personal` or `computed`"),
-        given("class", ColumnType::Text, Some("not told"), "`temporary` or `long_term`"),
+        within(
+            TAG_KINDS,
+            given("kind", ColumnType::Text, Some("not told"), "`corp`, `rule_group`, `personal` or `computed`"),
+        ),
+        within(
+            Domain::Words(&["temporary", "long_term"]),
+            given("class", ColumnType::Text, Some("not told"), "`temporary` or `long_term`"),
+        ),
         given("created_at", ColumnType::Timestamp, Some("not told"), "when the tag was made, UTC"),
         given("is_protected", ColumnType::Bool, Some("not protected"), "kept out of cleanup and of bulk removal"),
         given(
@@ -179,15 +217,11 @@ const TAG: Table = Table {
             Some("no end set by its owner"),
             "when its owner says it ends, UTC",
         ),
+        given("flow", ColumnType::Text, Some("none named"), "the service flow that the tag calls for"),
         given("may_mark", ColumnType::Bool, Some("may be marked"), "whether we may put it on a follow"),
         given("may_edit_definition", ColumnType::Bool, Some("may not be edited"), "whether we may rename or delete it"),
-        made("valid_from", ColumnType::Timestamp, None, "the taken_at of the snapshot that first listed it, UTC"),
-        made(
-            "valid_to",
-            ColumnType::Timestamp,
-            Some("a living tag"),
-            "the taken_at of the snapshot that no longer listed it, UTC",
-        ),
+        VALID_FROM,
+        VALID_TO,
         made("source", ColumnType::Text, None, "the source that brought the row"),
     ],
 };
@@ -201,7 +235,10 @@ const ASSIGNMENT_LOG: Table = Table {
         made("customer_no", ColumnType::Int64, None, "the customer"),
         made("follow_no", ColumnType::Int64, Some("a customer-level assignment"), "the follow that holds the tag"),
         given("tag_id", ColumnType::Text, None, "the tag"),
-        made("op", ColumnType::Text, None, "`open`, `renew` or `close`"),
+        within(
+            Domain::Words(&["open", "renew", "close"]),
+            made("op", ColumnType::Text, None, "`open`, `renew` or `close`"),
+        ),
         made("cause", ColumnType::Text, None, "`listed`, `unlisted`, or the id of the plan that changed it"),
         made("source", ColumnType::Text, None, "who holds it: a source's name or `rule:ID`"),
         given(
@@ -217,6 +254,12 @@ const ASSIGNMENT_LOG: Table = Table {
             "it happened at this instant or later, UTC",
         ),
         made("seen_by", ColumnType::Timestamp, None, "it had happened by this instant, UTC"),
+        made(
+            "upstream_since",
+            ColumnType::Timestamp,
+            Some("not known to be held upstream"),
+            "since when the source lists what a rule holds, because we put it there, UTC",
+        ),
         made("snapshot_id", ColumnType::Int64, None, "the snapshot that wrote the row"),
     ],
 };
@@ -232,7 +275,7 @@ const EVENT: Table = Table {
         made("customer_no", ColumnType::Int64, None, "the customer"),
         given("type", ColumnType::Text, None, "what happened"),
         given("occurred_at", ColumnType::Timestamp, None, "when it happened, UTC"),
-        made("ingested_at", ColumnType::Timestamp, None, "the read_until of the run that brought it, UTC"),
+        made("ingested_at", ColumnType::Timestamp, None, "when the run that brought it began to read, UTC"),
         given("channel", ColumnType::Text, Some("not told"), "the channel it came by"),
         given("amount", ColumnType::Money, Some("no money in it"), "exact amount in `currency`, negative for a refund"),
         given("currency", ColumnType::Text, Some("no money in it"), "ISO 4217 code"),
@@ -252,9 +295,13 @@ const UNMATCHED_EVENT: Table = Table {
         made("source", ColumnType::Text, None, "the source that brought it"),
         given("event_id", ColumnType::Text, None, "the source's id of it"),
         made("id_space", ColumnType::Text, None, "the space of the id"),
-        given("customer_id", ColumnType::Text, None, "the outside id that is not known"),
+        given("customer_id", ColumnType::Text, Some("named by another id"), "the outside id that is not known"),
+        private("unionid", ColumnType::Text, Some("not told"), "the person's id across one owner's WeChat apps"),
+        private("mobile", ColumnType::Text, Some("not told"), "mobile number as the source gives it"),
+        given("platform", ColumnType::Text, Some("not told"), "the platform of `platform_id`"),
+        private("platform_id", ColumnType::Text, Some("not told"), "the id on that platform"),
         made_private("content", ColumnType::Text, None, "the event as JSON text"),
-        made("ingested_at", ColumnType::Timestamp, None, "the read_until of the run that brought it, UTC"),
+        made("ingested_at", ColumnType::Timestamp, None, "when the run that brought it began to read, UTC"),
     ],
 };
 
@@ -307,7 +354,12 @@ const QUARANTINE: Table = Table {
     columns: &[
         made("source", ColumnType::Text, None, "the source"),
         made("run", ColumnType::Int64, None, "the snapshot that the run published"),
-        made("target", ColumnType::Text, None, "the table the row was meant for"),
+        made(
+            "target",
+            ColumnType::Text,
+            None,
+            "the table the row was meant for; the raw table of a row that could not be read (`RAW_…`)",
+        ),
         made("file", ColumnType::Text, Some("the SELECT is not row-wise"), "the raw file"),
         made(
             "line",

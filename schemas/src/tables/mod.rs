@@ -4,8 +4,10 @@
 //! How a contract becomes an Arrow or Delta schema is the business of `store`.
 
 mod contracts;
+mod domain;
 
 pub use contracts::{TABLES, contract};
+pub use domain::Domain;
 
 /// The type of a column, in the strict profile that every reader of the tables understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +74,8 @@ pub struct Column {
     pub is_private: bool,
     /// Who gives it.
     pub filled: Filled,
+    /// The values it takes where its type alone would admit more; `None`: every value of the type.
+    pub domain: Option<Domain>,
     /// What it holds, with its unit.
     pub doc: &'static str,
 }
@@ -111,6 +115,17 @@ mod tests {
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), table.columns.len(), "{} declares a column twice", table.name);
+        }
+    }
+
+    #[test]
+    fn whatever_names_a_person_who_is_not_known_yet_may_be_missing_and_is_private_where_it_tells_who() {
+        let event = contract("unmatched_event").expect("a contract");
+        let ids =
+            [("customer_id", false), ("unionid", true), ("mobile", true), ("platform", false), ("platform_id", true)];
+        for (name, is_private) in ids {
+            let column = event.column(name).expect(name);
+            assert_eq!((column.is_private, column.null_means.is_some()), (is_private, true), "{name}");
         }
     }
 

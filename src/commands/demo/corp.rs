@@ -86,7 +86,7 @@ async fn pull(corp: &Corp) -> anyhow::Result<bool> {
     let _shown = busy("reading the sample corp");
     match run_source(&warehouse, &source, &IngestOptions::default()).await? {
         RunOutcome::Published(..) => Ok(true),
-        RunOutcome::NothingNew(_) | RunOutcome::Dry(_) => Ok(false),
+        RunOutcome::NothingNew(..) | RunOutcome::Dry(_) => Ok(false),
         RunOutcome::Refused(..) => Err(refused(&source, &warehouse).into()),
     }
 }

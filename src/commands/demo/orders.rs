@@ -64,7 +64,7 @@ async fn pull(warehouse: &Warehouse, source: &Source) -> anyhow::Result<bool> {
     let _shown = busy("reading half a million invoice lines");
     match run_source(warehouse, source, &IngestOptions::default()).await? {
         RunOutcome::Published(..) => Ok(true),
-        RunOutcome::NothingNew(_) | RunOutcome::Dry(_) => Ok(false),
+        RunOutcome::NothingNew(..) | RunOutcome::Dry(_) => Ok(false),
         RunOutcome::Refused(..) => Err(refused(source, warehouse).into()),
     }
 }

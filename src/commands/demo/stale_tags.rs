@@ -1,5 +1,6 @@
-//! The stale tags of the corp: the most urgent here, all of them on a page.
+//! The stale tags of the corp: the oldest here, all of them on a page.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::time::Instant;
 
@@ -31,10 +32,12 @@ pub(super) async fn stale_tags(page: &mut Page, corp: &Corp) -> anyhow::Result<(
     write_text(&to_html(&report), &Destination::File(file.clone()))?;
     drop(shown);
     page.section("Stale tags: what has outlived its purpose", started.elapsed())?;
-    let findings = listed(&report);
-    let most_urgent = findings.get(..SHOWN).unwrap_or(&findings);
-    page.fitting_table(findings_table(most_urgent))?;
-    page.note(&format!("The first {} of {}; nothing is changed by a report.", most_urgent.len(), findings.len()))?;
+    let mut findings = listed(&report);
+    // The oldest of those that may go say best what the report is for.
+    findings.sort_by_key(|finding| Reverse((finding.may_enter_plan, finding.ages.greatest_days())));
+    let oldest = findings.get(..SHOWN).unwrap_or(&findings);
+    page.fitting_table(findings_table(oldest))?;
+    page.note(&format!("The oldest {} of {}; nothing is changed by a report.", oldest.len(), findings.len()))?;
     page.paragraph(&format!("→ {}", summary(&report)))?;
     page.line(&format!("→ the page to read: {}", file.display()))
 }

@@ -20,8 +20,13 @@ pub(super) fn lines(report: &RunReport, zone: BusinessZone) -> Vec<String> {
         let counts = report.refused.iter();
         lines.extend(aligned(counts.map(|(target, code, count)| (format!("{target} {code}"), thousands(*count)))));
     }
-    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(notes(&report.notes));
     lines
+}
+
+/// What a person should know of a run, a line for each note.
+pub(super) fn notes(notes: &[String]) -> Vec<String> {
+    notes.iter().map(|note| format!("note: {note}")).collect()
 }
 
 /// `541,909 rows = 541,909 parsed + 0 unparsable`.
@@ -83,7 +88,7 @@ mod tests {
             read_until: at,
             files: vec![file],
             tables: vec![event],
-            refused: vec![("event".to_owned(), "BAD_TIME".to_owned(), 7)],
+            refused: vec![("event".to_owned(), "BAD_VALUE".to_owned(), 7)],
             notes: vec!["something was mended".to_owned()],
         };
         assert_eq!(
@@ -96,7 +101,7 @@ mod tests {
                 "  event (append)  1,200 mapped = 1,190 accepted + 7 rejected + 0 duplicate + 3 unmatched; \
                  34 filtered out; 1,190 new",
                 "not taken",
-                "  event BAD_TIME  7",
+                "  event BAD_VALUE  7",
                 "note: something was mended",
             ]
         );

@@ -1,21 +1,31 @@
 //! The control state: plans with their approvals and receipts, in one SQLite file in WAL mode.
 //!
 //! A plan's header lives here and its steps in a Parquet file of their own, written before the header, so that a header
-//! always has its steps. Nothing about a plan is ever changed but its state.
+//! always has its steps. Nothing about a plan is ever changed but its state, and a change of it is one transaction with
+//! what is written down of it: several processes may work on one plan, and one of them gets its way.
 
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tagmill_schemas::documents::plan::{Approval, PlanHeader, PlanState, PlanStep, Receipt};
 use tagmill_schemas::ids::PlanId;
 
+use crate::durable::file_error;
 use crate::error::StoreError;
+
+/// How long one process waits for another's write.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks, where SQLite itself does not wait.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// The control state of a warehouse. Cheap to clone; one connection serves all clones.
 #[derive(Debug, Clone)]
@@ -44,18 +54,12 @@ impl ControlStore {
     /// `StoreError::Control` where SQLite cannot open it, `StoreError::File` where its folder cannot be made.
     pub fn open(file: &Path, plans: &Path) -> Result<Self, StoreError> {
         for folder in file.parent().into_iter().chain([plans]) {
-            std::fs::create_dir_all(folder).map_err(|source| StoreError::File {
-                step: "make the folder",
-                path: folder.display().to_string(),
-                source,
-            })?;
+            std::fs::create_dir_all(folder).map_err(|source| file_error("make the folder", folder, source))?;
         }
         let failed = |source| StoreError::Control { step: "open it", source };
         let connection = Connection::open(file).map_err(failed)?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;")
-            .map_err(failed)?;
-        connection.execute_batch(include_str!("schema.sql")).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
+        set_up(&connection).map_err(failed)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), plans: plans.to_path_buf() })
     }
 
@@ -64,9 +68,14 @@ impl ControlStore {
     /// # Errors
     /// `StoreError::Control` or `StoreError::File`.
     pub fn save_plan(&self, header: &PlanHeader, steps: &[PlanStep]) -> Result<(), StoreError> {
+        if self.has_plan(&header.plan_id)? {
+            return Ok(());
+        }
         steps::write(&self.steps_path(&header.plan_id), steps)?;
-        let connection = self.lock();
-        let added = connection
+        let failed = |source| StoreError::Control { step: "keep a plan", source };
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let added = transaction
             .execute(
                 "INSERT OR IGNORE INTO plan (plan_id, header, state, created_at) VALUES (?1, ?2, ?3, ?4)",
                 params![
@@ -76,11 +85,18 @@ impl ControlStore {
                     header.created_at.to_rfc3339()
                 ],
             )
-            .map_err(|source| StoreError::Control { step: "keep a plan", source })?;
+            .map_err(failed)?;
         if added == 1 {
-            record(&connection, &header.plan_id, header.created_at, &header.author, "made")?;
+            record(&transaction, &header.plan_id, header.created_at, &header.author, "made")?;
         }
-        Ok(())
+        transaction.commit().map_err(failed)
+    }
+
+    fn has_plan(&self, plan_id: &PlanId) -> Result<bool, StoreError> {
+        self.lock()
+            .query_row("SELECT count(*) FROM plan WHERE plan_id = ?1", [plan_id.as_str()], |row| row.get::<_, i64>(0))
+            .map(|count| count > 0)
+            .map_err(|source| StoreError::Control { step: "look for a plan", source })
     }
 
     /// Every plan, newest first.
@@ -99,30 +115,26 @@ impl ControlStore {
     /// # Errors
     /// `StoreError::NoPlan`.
     pub fn plan(&self, plan_id: &PlanId) -> Result<StoredPlan, StoreError> {
-        let connection = self.lock();
-        let failed = |source| StoreError::Control { step: "read a plan", source };
-        let found: Option<(String, String)> = connection
-            .query_row("SELECT header, state FROM plan WHERE plan_id = ?1", [plan_id.as_str()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .map_err(failed)?;
-        let (header, state) = found.ok_or_else(|| StoreError::NoPlan { plan_id: plan_id.to_string() })?;
+        let mut connection = self.lock();
+        // One transaction, so that the approvals and the history are those of the state.
+        let transaction =
+            connection.transaction().map_err(|source| StoreError::Control { step: "read a plan", source })?;
+        let (header, state) = header_and_state(&transaction, plan_id)?;
         let approvals = query_all(
-            &connection,
+            &transaction,
             "SELECT approval FROM approval WHERE plan_id = ?1 ORDER BY rowid",
             Some(plan_id),
             |row| row.get::<_, String>(0),
         )?;
         let history = query_all(
-            &connection,
+            &transaction,
             "SELECT at, actor, what FROM plan_event WHERE plan_id = ?1 ORDER BY rowid",
             Some(plan_id),
             |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)),
         )?;
         Ok(StoredPlan {
-            header: from_text(&header)?,
-            state: from_text(&state)?,
+            header,
+            state,
             approvals: approvals.iter().map(|text| from_text(text)).collect::<Result<_, _>>()?,
             history: history
                 .into_iter()
@@ -139,41 +151,44 @@ impl ControlStore {
         steps::read(&self.steps_path(plan_id))
     }
 
-    /// Moves a plan to another state; the same state again changes nothing.
+    /// Moves a plan to another state. What execution does is taken up where it stopped: a plan that is executing,
+    /// executed or undone already is left as it is.
     ///
     /// # Errors
-    /// `StoreError::PlanState` where the plan cannot go there from where it is.
+    /// `StoreError::NoPlan`; `StoreError::PlanState` where the plan cannot go there from where it is.
     pub fn move_plan(&self, plan_id: &PlanId, to: PlanState, actor: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
-        let from = self.plan(plan_id)?.state;
-        if from == to {
-            return Ok(());
-        }
-        if !from.can_become(to) {
-            return Err(StoreError::PlanState {
-                plan_id: plan_id.to_string(),
-                state: plain(&from)?,
-                wanted: plain(&to)?,
-            });
-        }
-        let connection = self.lock();
-        connection
-            .execute("UPDATE plan SET state = ?2 WHERE plan_id = ?1", params![plan_id.as_str(), to_text(&to)?])
-            .map_err(|source| StoreError::Control { step: "move a plan on", source })?;
-        record(&connection, plan_id, at, actor, &plain(&to)?)
+        let failed = |source| StoreError::Control { step: "move a plan on", source };
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        change_state(&transaction, plan_id, to, actor, at)?;
+        transaction.commit().map_err(failed)
     }
 
-    /// Keeps an approval.
+    /// Approves a pending plan: its state, its history and the approval together, or none of them. The approval is of
+    /// the content that the plan's header names.
     ///
     /// # Errors
-    /// `StoreError::Control`.
-    pub fn add_approval(&self, approval: &Approval) -> Result<(), StoreError> {
-        self.lock()
+    /// `StoreError::NoPlan`; `StoreError::PlanState` where it is not pending.
+    pub fn approve(&self, plan_id: &PlanId, actor: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Control { step: "keep an approval", source };
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let (header, _) = header_and_state(&transaction, plan_id)?;
+        change_state(&transaction, plan_id, PlanState::Approved, actor, at)?;
+        let approval = Approval {
+            plan_id: plan_id.clone(),
+            content_hash: header.content_hash,
+            approved_by: actor.to_owned(),
+            is_verified: false,
+            at,
+        };
+        transaction
             .execute(
                 "INSERT INTO approval (plan_id, approval) VALUES (?1, ?2)",
-                params![approval.plan_id.as_str(), to_text(approval)?],
+                params![plan_id.as_str(), to_text(&approval)?],
             )
-            .map_err(|source| StoreError::Control { step: "keep an approval", source })?;
-        Ok(())
+            .map_err(failed)?;
+        transaction.commit().map_err(failed)
     }
 
     /// Keeps receipts, all or none. A receipt that a step has already stays.
@@ -183,7 +198,7 @@ impl ControlStore {
     pub fn add_receipts(&self, receipts: &[Receipt]) -> Result<(), StoreError> {
         let failed = |source| StoreError::Control { step: "keep receipts", source };
         let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(failed)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         {
             let mut insert = transaction
                 .prepare("INSERT OR IGNORE INTO receipt (plan_id, step_no, receipt) VALUES (?1, ?2, ?3)")
@@ -219,6 +234,63 @@ impl ControlStore {
         // SQLite itself guards the data; a panic elsewhere leaves the connection usable.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the tables where they are missing. SQLite waits for another process everywhere but where the journal changes
+/// its mode, which happens once in the life of the file: whoever comes second there looks again.
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    loop {
+        let done = connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .and_then(|()| connection.execute_batch(include_str!("schema.sql")));
+        match done {
+            Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && began.elapsed() < PATIENCE => {
+                std::thread::sleep(GLANCE);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn header_and_state(connection: &Connection, plan_id: &PlanId) -> Result<(PlanHeader, PlanState), StoreError> {
+    let found: Option<(String, String)> = connection
+        .query_row("SELECT header, state FROM plan WHERE plan_id = ?1", [plan_id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(|source| StoreError::Control { step: "read a plan", source })?;
+    let (header, state) = found.ok_or_else(|| StoreError::NoPlan { plan_id: plan_id.to_string() })?;
+    Ok((from_text(&header)?, from_text(&state)?))
+}
+
+/// Changes a plan's state and writes it down, within the transaction in which the state was read.
+fn change_state(
+    transaction: &Transaction<'_>,
+    plan_id: &PlanId,
+    to: PlanState,
+    actor: &str,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let (_, from) = header_and_state(transaction, plan_id)?;
+    if from == to && matches!(to, PlanState::Executing | PlanState::Executed | PlanState::Undone) {
+        return Ok(());
+    }
+    let changed = if from.can_become(to) {
+        transaction
+            .execute(
+                "UPDATE plan SET state = ?3 WHERE plan_id = ?1 AND state = ?2",
+                params![plan_id.as_str(), to_text(&from)?, to_text(&to)?],
+            )
+            .map_err(|source| StoreError::Control { step: "move a plan on", source })?
+    } else {
+        0
+    };
+    if changed == 0 {
+        let [state, wanted] = [from, to].map(|state| state.to_string());
+        return Err(StoreError::PlanState { plan_id: plan_id.to_string(), state, wanted });
+    }
+    record(transaction, plan_id, at, actor, to.as_str())
 }
 
 fn record(
@@ -258,11 +330,6 @@ fn to_text<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|cause| damaged(&cause))
-}
-
-/// A state's word without the quotes of its JSON form.
-fn plain<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    Ok(to_text(value)?.trim_matches('"').to_owned())
 }
 
 fn parse_instant(text: &str) -> Result<DateTime<Utc>, StoreError> {

@@ -7,7 +7,10 @@ CREATE TABLE IF NOT EXISTS plan (
 
 CREATE TABLE IF NOT EXISTS approval (
     plan_id      TEXT NOT NULL REFERENCES plan (plan_id),
-    approval     TEXT NOT NULL
+    approval     TEXT NOT NULL,
+    -- Nobody agrees to a plan twice.
+    approved_by  TEXT NOT NULL GENERATED ALWAYS AS (json_extract(approval, '$.approved_by')) VIRTUAL,
+    UNIQUE (plan_id, approved_by)
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS receipt (

@@ -9,10 +9,12 @@ use datafusion::arrow::record_batch::RecordBatch;
 use tagmill_schemas::documents::plan::PlanStep;
 use tagmill_schemas::ids::{CustomerKey, CustomerNo, FollowNo, StaffId, TagId};
 
+use crate::durable::{file_error, sync_folder_of};
 use crate::error::StoreError;
 use crate::parquet_file::{read_batches, write_batches};
 
-/// Writes the steps under a temporary name and renames the file, so that it is there whole or not at all.
+/// Writes the steps under a name of their own and renames the file, so that it is there whole or not at all, however
+/// many write it at once.
 pub(super) fn write(path: &Path, steps: &[PlanStep]) -> Result<(), StoreError> {
     let texts =
         |pick: fn(&PlanStep) -> Option<String>| Arc::new(StringArray::from_iter(steps.iter().map(pick))) as ArrayRef;
@@ -34,13 +36,10 @@ pub(super) fn write(path: &Path, steps: &[PlanStep]) -> Result<(), StoreError> {
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|(_, array)| array).collect())
         .map_err(|cause| StoreError::Contract { table: "plan".to_owned(), reason: cause.to_string() })?;
-    let draft = path.with_extension("tmp");
+    let draft = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
     write_batches(&draft, &schema, [batch])?;
-    std::fs::rename(&draft, path).map_err(|source| StoreError::File {
-        step: "rename",
-        path: path.display().to_string(),
-        source,
-    })
+    std::fs::rename(&draft, path).map_err(|source| file_error("rename", &draft, source))?;
+    sync_folder_of(path)
 }
 
 /// Reads the steps back in order.

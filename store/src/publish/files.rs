@@ -5,30 +5,62 @@ use std::path::{Path, PathBuf};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use serde::Serialize;
-use tagmill_schemas::ids::SnapshotId;
+use tagmill_schemas::ids::{BUCKET_BITS, SnapshotId};
+use tagmill_schemas::tables::{Table, contract};
 
+use crate::durable::{file_error, write_whole};
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::parquet_file::{StagedFile, stage_file};
 
-/// Stages files from any thread.
+/// The table whose rows are the snapshots. Publishing fills it, and no run does.
+pub(crate) const LEDGER: &str = "snapshot";
+
+/// A table that a run may fill.
+///
+/// # Errors
+/// `StoreError::Contract` for a name that is no table, and for the ledger.
+pub(super) fn data_table(name: &str) -> Result<&'static Table, StoreError> {
+    let table = known_table(name)?;
+    if table.name == LEDGER {
+        return Err(misuse(name, "publishing fills it, and no run does".to_owned()));
+    }
+    Ok(table)
+}
+
+pub(super) fn known_table(name: &str) -> Result<&'static Table, StoreError> {
+    contract(name).ok_or_else(|| misuse(name, "there is no such table".to_owned()))
+}
+
+/// A call that the contract of a table does not allow.
+pub(super) fn misuse(table: &str, reason: String) -> StoreError {
+    StoreError::Contract { table: table.to_owned(), reason }
+}
+
+/// Stages files of one table from any thread.
 #[derive(Debug, Clone)]
 pub struct Stager {
-    pub(super) folder: PathBuf,
-    pub(super) schema: SchemaRef,
-    pub(super) snapshot_id: SnapshotId,
+    table: &'static Table,
+    folder: PathBuf,
+    schema: SchemaRef,
+    snapshot_id: SnapshotId,
 }
 
 impl Stager {
+    pub(super) fn new(location: &Location, table: &'static Table, schema: SchemaRef, id: SnapshotId) -> Self {
+        Self { table, folder: location.table_folder(table.name), schema, snapshot_id: id }
+    }
+
     /// The columns of the table as the run writes them.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Writes rows as one durable file of a table. `bucket` is the customer number divided by 2²⁰, for tables split by it.
+    /// Writes rows as one durable file of the table. `bucket` is the one of all its customers, for a table split by it.
     ///
     /// # Errors
-    /// `StoreError::Contract` where the columns differ from the table's.
+    /// `StoreError::Contract` where the columns differ from the table's, and where a table that is split by bucket is given
+    /// none or another is given one.
     pub fn stage(
         &self,
         bucket: Option<u32>,
@@ -36,43 +68,54 @@ impl Stager {
     ) -> Result<Staged, StoreError> {
         let unique = uuid::Uuid::new_v4().simple();
         let name = format!("s{:06}-{unique}.parquet", self.snapshot_id.0);
-        let name = match bucket {
-            Some(bucket) => format!("b{bucket:04}/{name}"),
-            None => name,
+        let name = match (bucket, self.table.is_bucketed) {
+            (Some(bucket), true) => format!("{}/{name}", bucket_folder(bucket)),
+            (None, false) => name,
+            (Some(bucket), false) => {
+                let reason = format!("its files have no bucket, and {bucket} was given");
+                return Err(misuse(self.table.name, reason));
+            }
+            (None, true) => {
+                let reason = format!("each of its files has one bucket of 2^{BUCKET_BITS} customers; none was given");
+                return Err(misuse(self.table.name, reason));
+            }
         };
-        stage_file(&self.folder, &name, &self.schema, batches).map(Staged)
+        let file = stage_file(&self.folder, &name, &self.schema, batches)?;
+        Ok(Staged { table: self.table, file })
     }
 }
 
 /// A staged file, to be added to its run.
 #[derive(Debug, Clone)]
-pub struct Staged(pub(super) StagedFile);
+pub struct Staged {
+    pub(super) table: &'static Table,
+    pub(super) file: StagedFile,
+}
+
+/// The folder of a bucket below its table's.
+fn bucket_folder(bucket: u32) -> String {
+    format!("b{bucket:04}")
+}
+
+/// The bucket that a file is in, by its path below its table's folder.
+pub(super) fn bucket_of(path: &str) -> Option<u32> {
+    let (folder, _) = path.split_once('/')?;
+    folder.strip_prefix('b')?.parse().ok()
+}
 
 pub(crate) fn pending_path(location: &Location) -> PathBuf {
     location.folder().join("staged").join("pending.json")
 }
 
-pub(super) fn refused_path(location: &Location, source: &str) -> PathBuf {
-    let safe: String = source.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    location.folder().join("staged").join(format!("refused-{safe}.json"))
-}
-
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let failed = |source| StoreError::File { step: "write", path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let draft = path.with_extension("tmp");
-    let text = serde_json::to_vec_pretty(value).unwrap_or_default();
-    std::fs::write(&draft, text).map_err(failed)?;
-    std::fs::File::open(&draft).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&draft, path).map_err(failed)
+    // Maps with text keys and plain values always serialise.
+    write_whole(path, &serde_json::to_vec_pretty(value).unwrap_or_default())
 }
 
 pub(crate) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(StoreError::File { step: "remove", path: path.display().to_string(), source }),
+        Err(source) => Err(file_error("remove", path, source)),
     }
 }

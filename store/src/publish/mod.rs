@@ -1,30 +1,34 @@
 //! A run: stage files, let the guard look, commit each table, and append the ledger row last.
 
+mod change;
 mod files;
 mod guard;
+mod refused;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use tagmill_schemas::ids::SnapshotId;
-use tagmill_schemas::tables::{TABLES, contract};
+use tagmill_schemas::tables::TABLES;
 
+pub(crate) use files::{LEDGER, pending_path, remove_if_there};
 pub use files::{Staged, Stager};
-pub(crate) use files::{pending_path, remove_if_there};
 pub use guard::{GuardCount, GuardVerdict};
 
-use files::{refused_path, write_json};
+use change::{Change, Replaced};
+use files::{data_table, known_table, misuse, write_json};
+use refused::RefusedRun;
 
-use crate::delta::{DataFile, TableCommit, TableVersion, open_table};
+use crate::arrow_types::arrow_schema;
+use crate::delta::{TableCommit, TableVersion, open_table};
 use crate::error::StoreError;
 use crate::ledger::{self, LedgerRow, SourceState};
 use crate::lock::WriterLock;
-use crate::parquet_file::StagedFile;
 use crate::recover;
 use crate::snapshot::Snapshot;
 use crate::warehouse::Warehouse;
@@ -52,36 +56,26 @@ pub struct RunSummary {
 pub enum Outcome {
     /// It is the newest snapshot.
     Published(Box<LedgerRow>),
-    /// The guard refused it; its files are kept under `staged/`.
+    /// The guard refused it, and nothing of it is visible. Its verdicts and the list of its files are kept in
+    /// `staged/refused-SOURCE-HASH.json`, and the files beside those of their tables, until the same source is published or
+    /// refused again.
     Refused(Vec<GuardVerdict>),
 }
 
-/// A run that holds the writer's lock. Dropping it unpublished leaves nothing visible.
+/// A run that holds the writer's lock, or a dry one, which holds none and changes nothing. Dropping it unpublished leaves
+/// nothing visible.
 #[derive(Debug)]
 pub struct Run {
     warehouse: Warehouse,
-    _lock: WriterLock,
+    /// `None` for a dry run.
+    lock: Option<WriterLock>,
     ledger: Vec<LedgerRow>,
     base: Option<Snapshot>,
+    /// Table to the version of its head that holds what the base holds.
+    heads: BTreeMap<String, u64>,
     snapshot_id: SnapshotId,
     notes: Vec<String>,
     changes: BTreeMap<String, Change>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Change {
-    add: Vec<StagedFile>,
-    replaced: Replaced,
-    schema: Option<SchemaRef>,
-}
-
-/// Which files of the base a change takes the place of.
-#[derive(Debug, Clone, Default)]
-enum Replaced {
-    #[default]
-    Nothing,
-    Everything,
-    Buckets(BTreeSet<u32>),
 }
 
 /// What a run that is publishing has written down before its first commit: enough to finish it or to undo it.
@@ -95,19 +89,31 @@ impl Run {
     pub(crate) async fn begin(warehouse: &Warehouse) -> Result<Self, StoreError> {
         let lock = WriterLock::take(warehouse.location())?;
         let recovered = recover::recover(warehouse).await?;
+        let run = Self::begin_dry(warehouse).await?;
+        Ok(Self {
+            lock: Some(lock),
+            heads: recovered.heads,
+            snapshot_id: SnapshotId(run.snapshot_id.0.max(recovered.greatest_id + 1)),
+            notes: recovered.notes,
+            ..run
+        })
+    }
+
+    pub(crate) async fn begin_dry(warehouse: &Warehouse) -> Result<Self, StoreError> {
         let ledger = warehouse.ledger().await?;
         let base = match ledger.last() {
             Some(row) => Some(Snapshot::open(warehouse.location(), row.clone()).await?),
             None => None,
         };
-        let newest = ledger.last().map_or(0, |row| row.snapshot_id.0).max(recovered.greatest_id);
+        let newest = ledger.last().map_or(0, |row| row.snapshot_id.0);
         Ok(Self {
             warehouse: warehouse.clone(),
-            _lock: lock,
+            lock: None,
             ledger,
             base,
+            heads: BTreeMap::new(),
             snapshot_id: SnapshotId(newest + 1),
-            notes: recovered.notes,
+            notes: Vec::new(),
             changes: BTreeMap::new(),
         })
     }
@@ -143,37 +149,34 @@ impl Run {
         if let Some(schema) = self.base.as_ref().and_then(|base| base.schema(table)) {
             return Ok(schema);
         }
-        let table = contract(table)
-            .ok_or_else(|| StoreError::Contract { table: table.to_owned(), reason: "there is no such table".into() })?;
-        Ok(crate::arrow_types::arrow_schema(table, &[]))
+        Ok(arrow_schema(known_table(table)?, &[]))
     }
 
-    /// Adds declared columns to a table that may have some; columns it has already are left alone.
+    /// Adds declared columns to a table that may have some. Of a column that is there already, what is newly said (that it
+    /// is private) is added to what was said before.
     ///
     /// # Errors
-    /// `StoreError::Contract` where a column exists with another type.
+    /// `StoreError::Contract` where a column exists with another type, and for a name that is no table a run may fill.
     pub fn declare(&mut self, table: &str, schema: &Schema) -> Result<(), StoreError> {
+        data_table(table)?;
         let current = self.schema(table)?;
         let mut fields: Vec<_> = current.fields().iter().cloned().collect();
         for field in schema.fields() {
-            match current.field_with_name(field.name()) {
-                Ok(there) if there.data_type() == field.data_type() => {}
-                Ok(there) => {
-                    return Err(StoreError::Contract {
-                        table: table.to_owned(),
-                        reason: format!(
-                            "column `{}` is {}, not {}",
-                            field.name(),
-                            there.data_type(),
-                            field.data_type()
-                        ),
-                    });
-                }
-                Err(_) => fields.push(field.clone()),
+            let Some(there) = fields.iter_mut().find(|there| there.name() == field.name()) else {
+                fields.push(field.clone());
+                continue;
+            };
+            if there.data_type() != field.data_type() {
+                let (name, kept, given) = (field.name(), there.data_type(), field.data_type());
+                return Err(misuse(table, format!("column `{name}` is {kept}, not {given}")));
             }
+            let mut said = there.metadata().clone();
+            said.extend(field.metadata().clone());
+            *there = Arc::new(Field::clone(there).with_metadata(said));
         }
-        if fields.len() > current.fields().len() {
-            self.changes.entry(table.to_owned()).or_default().schema = Some(Arc::new(Schema::new(fields)));
+        let declared = Arc::new(Schema::new(fields));
+        if declared.fields() != current.fields() {
+            self.change(table)?.schema = Some(declared);
         }
         Ok(())
     }
@@ -181,32 +184,53 @@ impl Run {
     /// A handle that stages files of a table, usable from any thread.
     ///
     /// # Errors
-    /// `StoreError::Contract` for a name that is no table.
+    /// `StoreError::Contract` for a name that is no table a run may fill, `StoreError::DryRun` for a dry run.
     pub fn stager(&self, table: &str) -> Result<Stager, StoreError> {
-        let folder = self.warehouse.location().table_folder(table);
-        Ok(Stager { folder, schema: self.schema(table)?, snapshot_id: self.snapshot_id })
+        self.check_lock("stage files")?;
+        let table = data_table(table)?;
+        Ok(Stager::new(self.warehouse.location(), table, self.schema(table.name)?, self.snapshot_id))
     }
 
     /// Takes a staged file into the run.
-    pub fn add(&mut self, table: &str, staged: Staged) {
-        self.changes.entry(table.to_owned()).or_default().add.push(staged.0);
+    ///
+    /// # Errors
+    /// `StoreError::Contract` where it was staged for another table.
+    pub fn add(&mut self, table: &str, staged: Staged) -> Result<(), StoreError> {
+        if staged.table.name != table {
+            return Err(misuse(table, format!("the file was staged for `{}`", staged.table.name)));
+        }
+        self.change(table)?.add.push(staged.file);
+        Ok(())
     }
 
     /// Says that the run's files take the place of all rows of a table.
-    pub fn replace_all(&mut self, table: &str) {
-        self.changes.entry(table.to_owned()).or_default().replaced = Replaced::Everything;
+    ///
+    /// # Errors
+    /// `StoreError::Contract` for a name that is no table a run may fill.
+    pub fn replace_all(&mut self, table: &str) -> Result<(), StoreError> {
+        self.change(table)?.replaced = Replaced::Everything;
+        Ok(())
     }
 
     /// Says that the run's files take the place of one bucket of a table.
-    pub fn replace_bucket(&mut self, table: &str, bucket: u32) {
-        let change = self.changes.entry(table.to_owned()).or_default();
-        match &mut change.replaced {
-            Replaced::Buckets(buckets) => {
-                buckets.insert(bucket);
-            }
-            Replaced::Nothing => change.replaced = Replaced::Buckets(BTreeSet::from([bucket])),
-            Replaced::Everything => {}
+    ///
+    /// # Errors
+    /// `StoreError::Contract` for a name that is no table split by bucket.
+    pub fn replace_bucket(&mut self, table: &str, bucket: u32) -> Result<(), StoreError> {
+        if !data_table(table)?.is_bucketed {
+            return Err(misuse(table, "it is not split by bucket".to_owned()));
         }
+        self.change(table)?.replace_bucket(bucket);
+        Ok(())
+    }
+
+    fn change(&mut self, table: &str) -> Result<&mut Change, StoreError> {
+        Ok(self.changes.entry(data_table(table)?.name.to_owned()).or_default())
+    }
+
+    /// A dry run changes nothing, however it is called.
+    fn check_lock(&self, step: &'static str) -> Result<(), StoreError> {
+        if self.lock.is_some() { Ok(()) } else { Err(StoreError::DryRun { step }) }
     }
 
     /// Publishes the run, or refuses it.
@@ -214,22 +238,32 @@ impl Run {
     /// Nothing is visible before the ledger row is committed, and everything is after it.
     ///
     /// # Errors
-    /// `StoreError::Overtaken` where the head moved; nothing of this run is visible then.
+    /// `StoreError::Overtaken` where a head moved, `StoreError::DryRun` for a dry run. Whatever the error, nothing of this
+    /// run is visible.
     pub async fn publish(self, summary: RunSummary) -> Result<Outcome, StoreError> {
+        self.check_lock("publish")?;
         let verdicts: Vec<_> = summary.counts.iter().cloned().map(GuardVerdict::of).collect();
-        let location = self.warehouse.location().clone();
         if verdicts.iter().any(|verdict| verdict.is_refused) && !summary.accept_shrink {
             self.keep_refused(&summary.source, &verdicts)?;
             return Ok(Outcome::Refused(verdicts));
         }
         let heads = self.open_heads().await?;
         let row = self.ledger_row(&summary, &verdicts, &heads);
-        write_json(&pending_path(&location), &Pending { row: row.clone() })?;
+        write_json(&pending_path(self.warehouse.location()), &Pending { row: row.clone() })?;
         self.commit_tables(heads).await?;
         append_row(&self.warehouse, &self.ledger, row.clone()).await?;
-        remove_if_there(&pending_path(&location))?;
-        remove_if_there(&refused_path(&location, &summary.source))?;
+        self.clear_away(&summary.source);
         Ok(Outcome::Published(Box::new(row)))
+    }
+
+    /// Removes what a published run has no more use for. It is published all the same where that fails, and whoever writes
+    /// next clears away what is left.
+    fn clear_away(&self, source: &str) {
+        let location = self.warehouse.location();
+        let removed = [remove_if_there(&pending_path(location)), refused::forget(location, source)];
+        for cause in removed.into_iter().filter_map(Result::err) {
+            tracing::warn!(snapshot = self.snapshot_id.0, cause = ?cause, "published, and a file under `staged` is left");
+        }
     }
 
     /// Commits what the run changes, table by table. None of it is visible before the ledger says so.
@@ -246,17 +280,13 @@ impl Run {
     /// Opens every table at the version this run builds on, with what the run changes there.
     async fn open_heads(&self) -> Result<Vec<(TableVersion, Option<TableCommit>)>, StoreError> {
         let mut heads = Vec::new();
-        for table in TABLES.iter().filter(|table| table.name != "snapshot") {
-            // The head may be newer than the base where a killed run was taken back; its files are the base's all the same.
-            let head = open_table(self.warehouse.location(), table.name, None).await?;
-            let commit = self.changes.get(table.name).map(|change| TableCommit {
-                add: change.add.clone(),
-                remove: head.files.iter().filter(|file| change.replaced.covers(file)).cloned().collect(),
-                schema: change.schema.clone(),
-            });
-            let is_empty =
-                commit.as_ref().is_none_or(|c| c.add.is_empty() && c.remove.is_empty() && c.schema.is_none());
-            heads.push((head, commit.filter(|_| !is_empty)));
+        for table in TABLES.iter().filter(|table| table.name != LEDGER) {
+            // The head may be newer than the base where something was taken back; its files are the base's all the same. What
+            // has been committed by others since the run began is not built upon: it makes the commit fail.
+            let version = self.heads.get(table.name).copied();
+            let head = open_table(self.warehouse.location(), table.name, version).await?;
+            let commit = self.changes.get(table.name).and_then(|change| change.commit_on(&head));
+            heads.push((head, commit));
         }
         Ok(heads)
     }
@@ -311,42 +341,29 @@ impl Run {
 
     /// Keeps what was refused where a person can look at it. The files stay staged and invisible.
     fn keep_refused(&self, source: &str, verdicts: &[GuardVerdict]) -> Result<(), StoreError> {
-        let files: BTreeMap<&String, Vec<&StagedFile>> =
-            self.changes.iter().map(|(table, change)| (table, change.add.iter().collect())).collect();
-        let kept = serde_json::json!({
-            "source": source,
-            "refused_at": self.warehouse.clock().now(),
-            "verdicts": verdicts.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "files": files,
-        });
-        write_json(&refused_path(self.warehouse.location(), source), &kept)
-    }
-}
-
-impl Replaced {
-    fn covers(&self, file: &DataFile) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Everything => true,
-            Self::Buckets(buckets) => {
-                let bucket = file.path.split_once('/').and_then(|(folder, _)| folder.strip_prefix('b')?.parse().ok());
-                bucket.is_some_and(|bucket: u32| buckets.contains(&bucket))
-            }
-        }
+        let refused = RefusedRun {
+            source: source.to_owned(),
+            refused_at: self.warehouse.clock().now(),
+            verdicts: verdicts.iter().map(ToString::to_string).collect(),
+            files: self.changes.iter().map(|(table, change)| (table.clone(), change.add.clone())).collect(),
+        };
+        refused::keep(self.warehouse.location(), &refused)
     }
 }
 
 /// Commits the ledger with one row more: the commit point of a snapshot.
 pub(crate) async fn append_row(warehouse: &Warehouse, rows: &[LedgerRow], row: LedgerRow) -> Result<(), StoreError> {
     let location = warehouse.location();
-    let head = open_table(location, "snapshot", None).await?;
-    let schema = head.schema.clone();
-    let id = row.snapshot_id;
+    let head = open_table(location, LEDGER, None).await?;
+    let (id, schema) = (row.snapshot_id, head.schema.clone());
     let all: Vec<LedgerRow> = rows.iter().cloned().chain([row]).collect();
     let batch = ledger::to_batch(&all, &schema)?;
-    let stager = Stager { folder: location.table_folder("snapshot"), schema, snapshot_id: id };
-    let staged = stager.stage(None, [batch])?;
-    let change = TableCommit { add: vec![staged.0], remove: head.files.clone(), schema: None };
-    head.commit(change, id.0, warehouse.clock().now()).await?;
+    let staged = Stager::new(location, known_table(LEDGER)?, schema, id).stage(None, [batch])?;
+    let change = TableCommit { add: vec![staged.file], remove: head.files.clone(), schema: None };
+    let version = head.commit_unsynced(change, id.0, warehouse.clock().now()).await?;
+    // Readers see the snapshot from here on, so that whatever fails now is no failure of the run.
+    if let Err(cause) = head.sync_commit(version) {
+        tracing::warn!(snapshot = id.0, cause = ?cause, "published, and a power cut may undo it");
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::ids::{StaffId, TagId};
 use crate::segment::parse::parse_segment;
+use crate::segment::tree::{Missing, Universe};
 
 const JUNE: &str = r#"name: "六月加购三次未付款"
 universe: followed

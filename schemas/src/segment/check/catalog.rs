@@ -1,13 +1,15 @@
 //! What a segment may name in one snapshot of a warehouse, and how a tag's name finds its id.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::problem;
 use crate::error::{did_you_mean, near_names};
 use crate::ids::{StaffId, TagId};
-use crate::segment::tree::TagRef;
+use crate::segment::tree::{Segment, TagRef};
 use crate::tables::ColumnType;
 use crate::yaml::Problem;
 
@@ -57,7 +59,36 @@ impl CatalogTag {
     }
 }
 
+/// A tag that a document names as it was called once.
+///
+/// Displayed as a warning in one sentence, without full stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RenamedTag {
+    /// The former name, as the document writes it: `group/tag`.
+    pub written: String,
+    /// What the tag is called now: `group/tag`.
+    pub now: String,
+    /// The tag.
+    pub tag_id: TagId,
+}
+
+impl fmt::Display for RenamedTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the tag `{}` is called `{}` now (its id is `{}`)", self.written, self.now, self.tag_id)
+    }
+}
+
 impl Catalog {
+    /// The type of a column of `customer`; `None` where there is no such column.
+    pub fn attribute_type(&self, name: &str) -> Option<ColumnType> {
+        type_of(&self.columns, name)
+    }
+
+    /// The type of a column or declared property of `event`; `None` where there is no such column.
+    pub fn event_column_type(&self, name: &str) -> Option<ColumnType> {
+        type_of(&self.event_columns, name)
+    }
+
     /// Finds the tag that a reference means.
     ///
     /// A name means the living tag of that name; the former name of a tag that lives on under another name still means
@@ -71,6 +102,31 @@ impl Catalog {
             TagRef::Name(name) => self.resolve_name(name),
             TagRef::Id(id) => self.resolve_id(id),
         }
+    }
+
+    /// Tells what the tag that a reference means is called now, where the reference names it as it was called once.
+    ///
+    /// `None` for a name that the tag bears, for an id, and for what [`Catalog::resolve`] refuses.
+    pub fn renamed(&self, tag: &TagRef) -> Option<RenamedTag> {
+        let TagRef::Name(written) = tag else { return None };
+        let tag_id = self.resolve_name(written).ok()?;
+        let mut living = self.tags.iter().filter(|known| known.valid_to.is_none() && known.tag_id == tag_id).peekable();
+        let now = living.peek()?.full_name();
+        let is_former = !living.any(|known| known.is_named(written));
+        is_former.then(|| RenamedTag { written: written.clone(), now, tag_id })
+    }
+
+    /// Every tag that the segment names as it was called once, each name once, in the order of the document.
+    ///
+    /// Such a segment is answered with the tag as it is; whoever shows the answer shows these as warnings. Segments
+    /// that it refers to are not looked into.
+    pub fn renamed_tags(&self, segment: &Segment) -> Vec<RenamedTag> {
+        let mut renamed: Vec<RenamedTag> = Vec::new();
+        for tag in segment.condition.tags() {
+            let found = self.renamed(tag).filter(|found| !renamed.contains(found));
+            renamed.extend(found);
+        }
+        renamed
     }
 
     fn resolve_name(&self, name: &str) -> Result<TagId, Problem> {
@@ -121,6 +177,10 @@ impl Catalog {
         let hint = hint.or_else(|| Some("`SELECT group_name, tag_name FROM tag` lists the tags".to_owned()));
         problem("", "TAG_UNKNOWN", format!("there is no tag `{name}`"), hint)
     }
+}
+
+fn type_of(columns: &[(String, ColumnType)], name: &str) -> Option<ColumnType> {
+    columns.iter().find(|(column, _)| column == name).map(|(_, ty)| *ty)
 }
 
 fn ambiguous(name: &str, ids: &BTreeSet<&TagId>) -> Problem {

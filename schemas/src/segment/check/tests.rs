@@ -19,9 +19,15 @@ fn catalog() -> Catalog {
         ("created_at", ColumnType::Timestamp),
         ("is_member", ColumnType::Bool),
         ("mobile", ColumnType::Text),
+        ("joined_on", ColumnType::Date),
     ];
-    let event_columns =
-        [("amount", ColumnType::Money), ("invoice", ColumnType::Text), ("properties", ColumnType::Text)];
+    let event_columns = [
+        ("amount", ColumnType::Money),
+        ("invoice", ColumnType::Text),
+        ("properties", ColumnType::Text),
+        ("due_on", ColumnType::Date),
+        ("paid_at", ColumnType::Timestamp),
+    ];
     let owned = |columns: &[(&str, ColumnType)]| columns.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();
     Catalog {
         columns: owned(&columns),
@@ -106,6 +112,46 @@ fn values_have_to_fit_the_type() {
 }
 
 #[test]
+fn a_day_compares_with_a_plain_day_or_with_one_counted_back_from_as_of() {
+    let leaf =
+        |value: &str| format!("{{attribute: {{name: joined_on, op: \">=\", value: {value}, missing: exclude}}}}");
+    for day in ["2026-06-01", "as_of", "as_of - 3 months", "as_of - 30 days"] {
+        assert_eq!(codes(&leaf(day), &catalog()), Vec::<String>::new(), "{day}");
+    }
+    for other in ["2026-06-01 09:30", "2026-06-01T00:00:00+08:00", "2026-06-01T00:00:00Z", "\"2026-06-01\"", "3"] {
+        assert_eq!(codes(&leaf(other), &catalog()), ["/where/attribute/value TYPE_MISMATCH"], "{other}");
+    }
+    let band = "{attribute: {name: joined_on, op: between, missing: exclude, \
+        value: {from: 2026-06-01, to: 2026-06-02 08:00}}}";
+    assert_eq!(codes(band, &catalog()), ["/where/attribute/value/to TYPE_MISMATCH"]);
+}
+
+#[test]
+fn a_clock_time_beside_a_day_is_told_with_what_to_write() {
+    let leaf = "{attribute: {name: joined_on, op: \"=\", value: 2026-06-01 09:30, missing: exclude}}";
+    let segment = parse_segment(&format!("universe: all\nas_of: latest\nwhere: {leaf}\n")).expect("a segment");
+    let problems = check(&segment, &catalog());
+    let message = "the attribute `joined_on` is a day, which does not compare with the time `2026-06-01T09:30:00`";
+    assert_eq!(problems[0].message, message);
+    let hint = "write a plain day such as 2026-06-01, or `as_of - 3 months`, without quotes";
+    assert_eq!(problems[0].hint.as_deref(), Some(hint));
+}
+
+#[test]
+fn a_filter_on_a_day_takes_plain_days_alone() {
+    let leaf = |column: &str, value: &str| {
+        format!(
+            "{{event: [login], filter: {{{column}: [{value}]}}, window: lifetime, measure: count, op: \">=\", value: 1}}"
+        )
+    };
+    assert_eq!(codes(&leaf("due_on", "2026-06-01"), &catalog()), Vec::<String>::new());
+    let mismatch = ["/where/filter/due_on/0 TYPE_MISMATCH"];
+    assert_eq!(codes(&leaf("due_on", "2026-06-01 09:30"), &catalog()), mismatch);
+    assert_eq!(codes(&leaf("due_on", "2026-06-01T00:00:00+08:00"), &catalog()), mismatch);
+    assert_eq!(codes(&leaf("paid_at", "2026-06-01 09:30"), &catalog()), Vec::<String>::new());
+}
+
+#[test]
 fn a_masked_column_is_refused_in_conditions() {
     let masked_columns = vec!["mobile".to_owned(), "properties".to_owned()];
     let masked = Catalog { masked_columns, ..catalog() };
@@ -123,6 +169,28 @@ fn a_name_means_the_living_tag_and_a_dead_one_is_found_by_id() {
     assert_eq!(found(TagRef::Id(TagId::new("t3"))), TagId::new("t3"));
     // The tag was renamed and lives on.
     assert_eq!(found(TagRef::Name("渠道/抖音直播".to_owned())), TagId::new("t6"));
+}
+
+#[test]
+fn a_former_name_is_told_beside_the_name_of_today_s2() {
+    let condition = "{all: [{tag: {any_of: [渠道/抖音直播, 会员等级/VIP], follower: any}}, \
+        {not: {same_follower: [{any: [{tag: {none_of: [渠道/抖音直播]}}]}]}}]}";
+    let segment = parse_segment(&format!("universe: all\nas_of: latest\nwhere: {condition}\n")).expect("a segment");
+    let (written, now) = ("渠道/抖音直播".to_owned(), "渠道/抖音".to_owned());
+    let renamed = catalog().renamed_tags(&segment);
+    assert_eq!(renamed, [RenamedTag { written, now, tag_id: TagId::new("t6") }]);
+    let warning = "the tag `渠道/抖音直播` is called `渠道/抖音` now (its id is `t6`)";
+    assert_eq!(renamed[0].to_string(), warning);
+}
+
+#[test]
+fn only_a_name_that_the_tag_no_longer_bears_is_a_former_one() {
+    let renamed = |tag: TagRef| catalog().renamed(&tag);
+    let named = |name: &str| renamed(TagRef::Name(name.to_owned()));
+    assert_eq!(named("渠道/抖音"), None);
+    assert_eq!(renamed(TagRef::Id(TagId::new("t6"))), None);
+    // Refused, not renamed: the one is dead, the next ambiguous, the last unknown.
+    assert_eq!((named("活动/双11"), named("a/b/c"), named("等级/vip")), (None, None, None));
 }
 
 #[test]

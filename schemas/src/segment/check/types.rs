@@ -1,8 +1,10 @@
 //! Whether a comparison fits the type of what it is held against.
 
+use chrono::NaiveTime;
+
 use super::problem;
 use crate::segment::canonical::time_text;
-use crate::segment::tree::{Comparison, Operator, Value};
+use crate::segment::tree::{Comparison, Operator, TimeValue, Value};
 use crate::tables::ColumnType;
 use crate::yaml::Problem;
 
@@ -74,8 +76,21 @@ fn fits(subject: &Subject, value: &Value) -> bool {
         Value::Text(_) => subject.ty == ColumnType::Text,
         Value::Number(_) => matches!(subject.ty, ColumnType::Int64 | ColumnType::Int32 | ColumnType::Money),
         Value::Bool(_) => subject.ty == ColumnType::Bool,
-        Value::Time(_) => matches!(subject.ty, ColumnType::Timestamp | ColumnType::Date),
+        Value::Time(time) => match subject.ty {
+            ColumnType::Timestamp => true,
+            ColumnType::Date => is_day(*time),
+            _ => false,
+        },
         Value::AsOfMonth => subject.is_month,
+    }
+}
+
+/// Whether a time says a day and nothing finer: a day of the calendar has no clock time and no offset to compare with.
+fn is_day(time: TimeValue) -> bool {
+    match time {
+        TimeValue::Local(local) => local.time() == NaiveTime::MIN,
+        TimeValue::AsOfMinus(..) => true,
+        TimeValue::Instant(_) => false,
     }
 }
 
@@ -84,7 +99,8 @@ fn type_words(ty: ColumnType) -> &'static str {
         ColumnType::Int64 | ColumnType::Int32 | ColumnType::Money => "a number",
         ColumnType::Text => "a text",
         ColumnType::Bool => "true or false",
-        ColumnType::Timestamp | ColumnType::Date => "a time",
+        ColumnType::Timestamp => "a time",
+        ColumnType::Date => "a day",
     }
 }
 
@@ -103,7 +119,8 @@ fn value_hint(ty: ColumnType) -> &'static str {
         ColumnType::Int64 | ColumnType::Int32 | ColumnType::Money => "write a plain number, without quotes",
         ColumnType::Text => "write a text, in quotes",
         ColumnType::Bool => "write `true` or `false`, without quotes",
-        ColumnType::Timestamp | ColumnType::Date => {
+        ColumnType::Date => "write a plain day such as 2026-06-01, or `as_of - 3 months`, without quotes",
+        ColumnType::Timestamp => {
             "write a date, a time or `as_of - 3 months`, without quotes: `2026-06-01`, `2026-06-01T09:30:00`"
         }
     }

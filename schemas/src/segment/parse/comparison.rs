@@ -37,7 +37,14 @@ enum Op {
     Between,
 }
 
-const OPERATORS: [&str; 8] = ["=", "!=", "<", "<=", ">", ">=", "in", "between"];
+const IN: &str = "in";
+const BETWEEN: &str = "between";
+
+/// Every word that `op` takes.
+pub(crate) const OPERATORS: [&str; 8] = {
+    let [eq, ne, lt, le, gt, ge] = Operator::ALL;
+    [eq.symbol(), ne.symbol(), lt.symbol(), le.symbol(), gt.symbol(), ge.symbol(), IN, BETWEEN]
+};
 
 /// What people write who think of another language.
 const ALIASES: [(&str, &str); 10] = [
@@ -59,8 +66,8 @@ fn operator(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Op> {
         return None;
     };
     let found = match text {
-        "in" => Some(Op::In),
-        "between" => Some(Op::Between),
+        IN => Some(Op::In),
+        BETWEEN => Some(Op::Between),
         _ => Operator::parse(text).map(Op::Single),
     };
     if found.is_none() {

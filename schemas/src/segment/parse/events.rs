@@ -2,7 +2,7 @@
 
 use super::comparison::{ReadValue, comparison};
 use super::{check_keys, not_yet, values, windows};
-use crate::segment::tree::{EventLeaf, Measure, Never, Value};
+use crate::segment::tree::{EventLeaf, Measure, MeasureWord, Never, Value, Window};
 use crate::yaml::{At, Entry, Fields, Problem, codes, read_each};
 
 const EVENT_KEYS: [&str; 10] =
@@ -22,10 +22,7 @@ pub(super) fn event(fields: &Fields<'_>, kinds: &[&str], problems: &mut Vec<Prob
         None => Some(Vec::new()),
     };
     let window = own.need("window", windows::EXAMPLES, problems).and_then(|at| windows::window(&at, problems));
-    let include_today = match own.get("include_today") {
-        Some(at) => at.boolean(problems),
-        None => Some(false),
-    };
+    let include_today = include_today(&own, window, problems);
     let word = measure_word(&own, problems);
     let measure = word.and_then(|word| measure(word, &own, problems));
     let never = never(&own, word, problems);
@@ -67,23 +64,20 @@ fn filter(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Vec<(String, Vec<V
     read.into_iter().collect()
 }
 
-/// A measure before its column is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MeasureWord {
-    Count,
-    Sum,
-    Last,
-    Distinct,
-    DistinctDays,
+/// Reads whether as_of's own day counts, which only a window that ends with that day leaves open.
+fn include_today(fields: &Fields<'_>, window: Option<Window>, problems: &mut Vec<Problem>) -> Option<bool> {
+    let Some(at) = fields.get("include_today") else {
+        return Some(false);
+    };
+    if window.is_some_and(|window| !window.ends_with_as_of_day())
+        && let Some(entry) = fields.entry("include_today")
+    {
+        let message = "`include_today` belongs to `this_month` and to windows of the last days or months alone";
+        problems.push(entry.problem(codes::KEY_MISPLACED, message).with_hint("leave `include_today` out"));
+    }
+    at.boolean(problems)
 }
 
-const MEASURES: [(&str, MeasureWord); 5] = [
-    ("count", MeasureWord::Count),
-    ("sum", MeasureWord::Sum),
-    ("last", MeasureWord::Last),
-    ("distinct", MeasureWord::Distinct),
-    ("distinct_days", MeasureWord::DistinctDays),
-];
 const LATER_MEASURES: [&str; 5] = ["avg", "min", "max", "first", "streak_days"];
 
 fn measure_word(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<MeasureWord> {
@@ -94,7 +88,7 @@ fn measure_word(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Meas
         problems.push(not_yet(at.problem(codes::NOT_SUPPORTED_YET, message)));
         return None;
     }
-    at.word("measure", &MEASURES, problems)
+    at.word("measure", MeasureWord::WORDS, problems)
 }
 
 fn measure(word: MeasureWord, fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Measure> {
@@ -113,9 +107,6 @@ fn measure(word: MeasureWord, fields: &Fields<'_>, problems: &mut Vec<Problem>) 
     }
 }
 
-const NEVER: [(&str, Never); 3] =
-    [("include", Never::Include), ("exclude", Never::Exclude), ("since_created", Never::SinceCreated)];
-
 fn never(fields: &Fields<'_>, word: Option<MeasureWord>, problems: &mut Vec<Problem>) -> Option<Never> {
     const HINT: &str = "say what a customer without such an event is: `never: include`, `exclude` or `since_created`";
     let written = match word {
@@ -125,7 +116,7 @@ fn never(fields: &Fields<'_>, word: Option<MeasureWord>, problems: &mut Vec<Prob
     if word.is_some_and(|word| word != MeasureWord::Last) {
         misplaced(fields, "never", "last", problems);
     }
-    written.and_then(|at| at.word("`never`", &NEVER, problems))
+    written.and_then(|at| at.word("`never`", Never::WORDS, problems))
 }
 
 fn currency(fields: &Fields<'_>, word: Option<MeasureWord>, problems: &mut Vec<Problem>) -> Option<String> {

@@ -57,7 +57,8 @@ fn tag_test(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<TagTest>
     if written.len() == 1 { tests.pop() } else { None }
 }
 
-fn tag_ref(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<TagRef> {
+/// Reads `group/tag` or `{id: TAG_ID}`.
+pub(crate) fn tag_ref(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<TagRef> {
     if matches!(at.node.value, Yaml::Mapping(_)) {
         let fields = at.fields("a tag's id", problems)?;
         fields.known(&["id"], problems);
@@ -94,8 +95,6 @@ fn follower(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Follower> {
     Some(Follower::Named(staff.into_iter().map(StaffId::new).collect()))
 }
 
-const MISSING: [(&str, Missing); 2] = [("exclude", Missing::Exclude), ("include", Missing::Include)];
-
 /// Reads the inside of `attribute:`.
 pub(super) fn attribute(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<AttributeLeaf> {
     const SHAPE: &str = "an attribute condition, such as `{name: city, op: \"=\", value: 上海, missing: exclude}`";
@@ -107,6 +106,6 @@ pub(super) fn attribute(at: &At<'_>, problems: &mut Vec<Problem>) -> Option<Attr
     let test = comparison(&fields, values::value, problems);
     let missing = fields
         .need("missing", "say what a customer without the value is: `missing: exclude` or `include`", problems)
-        .and_then(|at| at.word("`missing`", &MISSING, problems));
+        .and_then(|at| at.word("`missing`", Missing::WORDS, problems));
     Some(AttributeLeaf { name: name?, test: test?, missing: missing? })
 }

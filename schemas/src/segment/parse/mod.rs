@@ -4,12 +4,17 @@
 //! exists is the business of `check`. There are no defaults for operator, window, measure, follower and missing: what
 //! a document means can be read off the document.
 
+mod as_of;
 mod comparison;
 mod events;
 mod leaves;
 mod nodes;
 mod values;
 mod windows;
+
+pub use as_of::WrittenAsOf;
+pub(crate) use comparison::OPERATORS;
+pub(crate) use leaves::tag_ref;
 
 use super::tree::{AsOf, Segment, TimeValue, Universe};
 use crate::ids::SnapshotId;
@@ -56,9 +61,6 @@ enum Place {
     Inside,
 }
 
-const UNIVERSES: [(&str, Universe); 3] =
-    [("followed", Universe::Followed), ("all", Universe::All), ("lost", Universe::Lost)];
-
 fn segment(at: &At<'_>, place: Place, problems: &mut Vec<Problem>) -> Option<Segment> {
     let fields = at.fields("a segment with the keys `universe`, `as_of` and `where`", problems)?;
     let keys: &[&str] = match place {
@@ -72,7 +74,7 @@ fn segment(at: &At<'_>, place: Place, problems: &mut Vec<Problem>) -> Option<Seg
     };
     let universe = fields
         .need("universe", "say what `not` is taken against: `universe: followed`, `all` or `lost`", problems)
-        .and_then(|word| word.word("universe", &UNIVERSES, problems));
+        .and_then(|word| word.word("universe", Universe::WORDS, problems));
     let as_of = match (fields.get("as_of"), place) {
         (Some(written), _) => as_of(&written, problems),
         (None, Place::Inside) => Some(AsOf::Latest),

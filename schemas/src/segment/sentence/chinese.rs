@@ -62,6 +62,7 @@ fn follow_clause(node: &FollowNode) -> String {
 }
 
 fn tag(leaf: &TagLeaf) -> String {
+    let is_any = leaf.follower == Follower::Any;
     let follower = match &leaf.follower {
         Follower::Any => "任一跟进人".to_owned(),
         Follower::All => return format!("每位跟进人都{}", held(&leaf.test)),
@@ -70,13 +71,15 @@ fn tag(leaf: &TagLeaf) -> String {
         }
         Follower::Named(staff) => format!("指定跟进人（{}）中任一位", names(staff.iter().map(StaffId::as_str))),
     };
+    let alone = if is_any { "（含客户级标签）" } else { "" };
     match &leaf.test {
         // Several tags may come from several followers.
         TagTest::AllOf(tags) if tags.len() > 1 => {
-            format!("{}每个标签都由{follower}打上（不必是同一位）", names(tags.iter().map(tag_shown)))
+            let besides = if is_any { "，含客户级标签" } else { "" };
+            format!("{}每个标签都由{follower}打上（不必是同一位{besides}）", names(tags.iter().map(tag_shown)))
         }
-        TagTest::NoneOf(_) => format!("{follower}都{}", held(&leaf.test)),
-        TagTest::AnyOf(_) | TagTest::AllOf(_) => format!("{follower}{}", held(&leaf.test)),
+        TagTest::NoneOf(_) => format!("{follower}都{}{alone}", held(&leaf.test)),
+        TagTest::AnyOf(_) | TagTest::AllOf(_) => format!("{follower}{}{alone}", held(&leaf.test)),
     }
 }
 

@@ -45,12 +45,36 @@ pub(super) fn clause(node: &Node) -> String {
     }
 }
 
+/// What stands above the parts of a node, where it has parts.
+pub(super) fn heading(node: &Node) -> Option<&'static str> {
+    match node {
+        Node::All(_) => Some("all of"),
+        Node::Any(_) => Some(ANY_OF),
+        Node::Not(_) => Some(NOT),
+        Node::SameFollower(_) => Some("one and the same follower has all of"),
+        Node::Tag(_) | Node::Attribute(_) | Node::Event(_) | Node::Segment(_) | Node::Sql(_) => None,
+    }
+}
+
+/// What stands above the parts of a condition on a follow, where it has parts.
+pub(super) fn follow_heading(node: &FollowNode) -> Option<&'static str> {
+    match node {
+        FollowNode::Any(_) => Some(ANY_OF),
+        FollowNode::Not(_) => Some(NOT),
+        FollowNode::Tag(_) | FollowNode::Staff(_) => None,
+    }
+}
+
+const ANY_OF: &str = "at least one of";
+const NOT: &str = "not";
+
 fn clauses(parts: &[Node], conjunction: &str) -> String {
     let parts: Vec<String> = parts.iter().map(clause).collect();
     series(&parts, conjunction)
 }
 
-fn follow_clause(node: &FollowNode) -> String {
+/// One condition on a follow as a clause.
+pub(super) fn follow_clause(node: &FollowNode) -> String {
     match node {
         FollowNode::Tag(test) => held(test),
         FollowNode::Staff(staff) => format!("the follower is {}", one_of(staff.iter().map(StaffId::as_str))),
@@ -70,7 +94,7 @@ fn tag(leaf: &TagLeaf) -> String {
         _ => "",
     };
     match &leaf.follower {
-        Follower::Any => format!("{held} on any follower{spread}"),
+        Follower::Any => format!("{held} on any follower or on the customer{spread}"),
         Follower::All => format!("on every follower {held}"),
         Follower::Named(staff) => {
             let named = names(staff.iter().map(StaffId::as_str));
@@ -83,7 +107,8 @@ fn tag(leaf: &TagLeaf) -> String {
     }
 }
 
-fn held(test: &TagTest) -> String {
+/// Which tags are held, without saying on which follows.
+pub(super) fn held(test: &TagTest) -> String {
     let tags = names(test.tags().iter().map(tag_shown));
     let is_single = test.tags().len() == 1;
     match test {

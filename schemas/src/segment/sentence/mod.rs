@@ -11,7 +11,7 @@ mod english;
 use chrono::Timelike;
 
 use super::canonical::time_text;
-use super::tree::{Node, Operator, Segment, TagRef, TimeValue, Value};
+use super::tree::{FollowNode, Node, Operator, Segment, TagRef, TagTest, TimeValue, Value};
 
 /// How much of an `sql:` leaf a sentence shows, in characters.
 const SQL_SHOWN: usize = 160;
@@ -34,6 +34,28 @@ pub fn node_english(node: &Node) -> String {
 /// Says one node in Chinese, as a clause without full stop.
 pub fn node_chinese(node: &Node) -> String {
     chinese::clause(node)
+}
+
+/// Says one condition on a single follow in English, as a clause without capital and full stop.
+pub fn follow_node_english(node: &FollowNode) -> String {
+    english::follow_clause(node)
+}
+
+/// Says in English which tags are held, as a clause without capital and full stop that leaves open on which follows.
+pub fn test_english(test: &TagTest) -> String {
+    english::held(test)
+}
+
+/// The English heading above the parts of a node, such as `all of`; `None` for a node without parts, which
+/// [`node_english`] says whole.
+pub fn heading_english(node: &Node) -> Option<&'static str> {
+    english::heading(node)
+}
+
+/// The English heading above the parts of a condition on a follow, such as `not`; `None` for one without parts, which
+/// [`follow_node_english`] says whole.
+pub fn follow_heading_english(node: &FollowNode) -> Option<&'static str> {
+    english::follow_heading(node)
 }
 
 /// The operator's sign as people write it on paper.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::StaffId;
 use crate::segment::parse::parse_segment;
 
 /// The universe and as_of that most cases share.
@@ -29,11 +30,11 @@ fn three_adds_in_june_without_payment_s85() {
         "all of the following hold: the number of `add_to_cart` events from 2026-06-01 00:00 (included) to \
          2026-07-01 00:00 (not included) is at least 3 (≥ 3); it is not so that [the number of `pay` events from \
          2026-06-01 00:00 (included) to 2026-07-01 00:00 (not included) is at least 1 (≥ 1)]; and it is not so that \
-         [the tag `客户类型/竞对公司` is held on any follower]",
+         [the tag `客户类型/竞对公司` is held on any follower or on the customer]",
         "同时满足以下全部条件的客户：自 2026-06-01 00:00（含）至 2026-07-01 00:00（不含）期间「add_to_cart」事件的\
          次数至少为 3（≥ 3）；\
          不满足【自 2026-06-01 00:00（含）至 2026-07-01 00:00（不含）期间「pay」事件的次数至少为 1（≥ 1）】；\
-         不满足【任一跟进人打有标签「客户类型/竞对公司」】",
+         不满足【任一跟进人打有标签「客户类型/竞对公司」（含客户级标签）】",
     );
 }
 
@@ -42,10 +43,10 @@ fn vip_in_the_month_of_birth_s88() {
     check(
         "{all: [{tag: {any_of: [会员等级/VIP], follower: any}}, \
          {attribute: {name: birth_month, op: \"=\", value: as_of.month, missing: exclude}}]}",
-        "all of the following hold: the tag `会员等级/VIP` is held on any follower; and the attribute `birth_month` \
-         equals the calendar month of as_of (= as_of.month), customers without a value being left out",
-        "同时满足以下全部条件的客户：任一跟进人打有标签「会员等级/VIP」；属性「birth_month」等于截至时点所在的月份\
-         （= as_of.month），缺少该值的客户不计入",
+        "all of the following hold: the tag `会员等级/VIP` is held on any follower or on the customer; and the attribute \
+         `birth_month` equals the calendar month of as_of (= as_of.month), customers without a value being left out",
+        "同时满足以下全部条件的客户：任一跟进人打有标签「会员等级/VIP」（含客户级标签）；属性「birth_month」等于\
+         截至时点所在的月份（= as_of.month），缺少该值的客户不计入",
     );
 }
 
@@ -70,9 +71,67 @@ fn both_tags_by_one_follower_differ_from_tags_on_any_s83() {
     );
     check(
         "{tag: {all_of: [人群/备孕阶段, 人群/宠物主人], follower: any}}",
-        "each of the tags `人群/备孕阶段`, `人群/宠物主人` is held on any follower (not necessarily the same one)",
-        "满足以下条件的客户：「人群/备孕阶段」、「人群/宠物主人」每个标签都由任一跟进人打上（不必是同一位）",
+        "each of the tags `人群/备孕阶段`, `人群/宠物主人` is held on any follower or on the customer (not necessarily \
+         the same one)",
+        "满足以下条件的客户：「人群/备孕阶段」、「人群/宠物主人」每个标签都由任一跟进人打上（不必是同一位，含客户级标签）",
     );
+}
+
+#[test]
+fn tags_of_the_customer_count_beside_those_of_any_follower_alone() {
+    let check = |condition: &str, expected_english: &str, expected_chinese: &str| {
+        let expected_chinese = format!("满足以下条件的客户：{expected_chinese}");
+        check(condition, expected_english, &expected_chinese);
+    };
+    check(
+        "{tag: {none_of: [人群/宠物主人], follower: any}}",
+        "the tag `人群/宠物主人` is not held on any follower or on the customer",
+        "任一跟进人都未打标签「人群/宠物主人」（含客户级标签）",
+    );
+    check(
+        "{tag: {any_of: [人群/宠物主人], follower: all}}",
+        "on every follower the tag `人群/宠物主人` is held",
+        "每位跟进人都打有标签「人群/宠物主人」",
+    );
+    check(
+        "{tag: {any_of: [人群/宠物主人], follower: [wang, li]}}",
+        "the tag `人群/宠物主人` is held on any follower among `wang`, `li`",
+        "指定跟进人（「wang」、「li」）中任一位打有标签「人群/宠物主人」",
+    );
+}
+
+#[test]
+fn a_condition_on_a_follow_is_a_clause_of_its_own() {
+    let tag = |name: &str| TagRef::Name(name.to_owned());
+    let pets = TagTest::AnyOf(vec![tag("人群/宠物主人"), tag("人群/备孕阶段")]);
+    assert_eq!(test_english(&pets), "at least one of the tags `人群/宠物主人`, `人群/备孕阶段` is held");
+    let staff = FollowNode::Staff(vec![StaffId::new("wang"), StaffId::new("li")]);
+    assert_eq!(follow_node_english(&staff), "the follower is `wang` or `li`");
+    let neither = FollowNode::Not(Box::new(FollowNode::Any(vec![FollowNode::Tag(pets), staff])));
+    assert_eq!(
+        follow_node_english(&neither),
+        "it is not so that [at least one of these holds [at least one of the tags `人群/宠物主人`, `人群/备孕阶段` is \
+         held; or the follower is `wang` or `li`]]"
+    );
+}
+
+#[test]
+fn a_heading_is_for_what_holds_parts_and_for_nothing_else() {
+    let leaf = || Node::Segment("vip".to_owned());
+    let headings: [(Node, Option<&str>); 5] = [
+        (Node::All(vec![leaf()]), Some("all of")),
+        (Node::Any(vec![leaf()]), Some("at least one of")),
+        (Node::Not(Box::new(leaf())), Some("not")),
+        (Node::SameFollower(Vec::new()), Some("one and the same follower has all of")),
+        (leaf(), None),
+    ];
+    for (node, expected) in headings {
+        assert_eq!(heading_english(&node), expected, "{node:?}");
+    }
+    let staff = || FollowNode::Staff(vec![StaffId::new("wang")]);
+    assert_eq!(follow_heading_english(&FollowNode::Not(Box::new(staff()))), Some("not"));
+    assert_eq!(follow_heading_english(&FollowNode::Any(vec![staff()])), Some("at least one of"));
+    assert_eq!(follow_heading_english(&staff()), None);
 }
 
 #[test]

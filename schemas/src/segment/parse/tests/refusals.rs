@@ -72,6 +72,14 @@ fn operators_and_their_values() {
 }
 
 #[test]
+fn an_operator_that_is_a_list_is_told_every_operator_and_guesses_none() {
+    let text = "universe: all\nas_of: latest\nwhere: {attribute: {name: x, op: [in], value: [1], missing: exclude}}\n";
+    let problems = parse_segment(text).expect_err("problems");
+    let hint = problems.0[0].hint.as_deref();
+    assert_eq!(hint, Some("write `=`, `!=`, `<`, `<=`, `>`, `>=`, `in` or `between`"));
+}
+
+#[test]
 fn conditions_that_are_none() {
     let cases = [
         ("{}", CONDITION_UNKNOWN, "empty mapping"),
@@ -116,6 +124,21 @@ fn leaves_that_leave_something_open() {
         ("{event: pay, window: lifetime, measure: count, of: ref, op: \">=\", value: 1}", codes::KEY_MISPLACED, "`of`"),
         ("{event: pay, window: lifetime, measure: last, op: \"<\", value: as_of}", codes::KEY_MISSING, "`never`"),
         ("{event: pay, window: lifetime, measure: avg, op: \">=\", value: 1}", codes::NOT_SUPPORTED_YET, "`avg`"),
+        (
+            "{event: pay, window: lifetime, include_today: true, measure: count, op: \">=\", value: 1}",
+            codes::KEY_MISPLACED,
+            "`include_today` belongs to `this_month`",
+        ),
+        (
+            "{event: pay, window: last_month, include_today: false, measure: count, op: \">=\", value: 1}",
+            codes::KEY_MISPLACED,
+            "`include_today`",
+        ),
+        (
+            "{event: pay, window: {from: 2026-06-01, to: as_of}, include_today: true, measure: count, op: \">=\", value: 1}",
+            codes::KEY_MISPLACED,
+            "`include_today`",
+        ),
         ("{event: [], window: lifetime, measure: count, op: \">=\", value: 1}", codes::VALUE_EMPTY, "empty list"),
     ];
     for (written, code, part) in cases {

@@ -1,0 +1,60 @@
+//! Source documents: what is read out of them, and what is refused.
+
+use super::*;
+
+/// A source of one raw table and one target.
+fn document(raw_table: &str, tables: &str) -> String {
+    format!("name: shop\nkind: files\nfiles:\n  {raw_table}: {{path: people.csv}}\ntables: {tables}\n")
+}
+
+/// A source whose customers have further columns.
+fn with_attributes(attributes: &str) -> String {
+    document("people", &format!("{{customer: {{mode: full, select: SELECT 1, attributes: {attributes}}}}}"))
+}
+
+fn read(text: &str) -> Result<Source, IngestError> {
+    Source::parse(text, Path::new("."), "shop.yaml")
+}
+
+/// Checks that a document is refused with these words.
+fn check_refused(text: &str, words: &str) {
+    let told = read(text).unwrap_err().to_string();
+    assert!(told.contains(words), "`{words}` was not said of\n{text}\n{told}");
+}
+
+#[test]
+fn a_raw_table_has_a_name_that_sql_reads_as_it_is_written() {
+    let customer = "{customer: {mode: full, select: SELECT 1}}";
+    assert!(read(&document("order_lines_2", customer)).is_ok());
+    for name in ["Orders", "order-lines", "2026_orders", "订单"] {
+        check_refused(&document(name, customer), &format!("`{name}` cannot be a raw table"));
+    }
+}
+
+#[test]
+fn a_source_fills_at_least_one_table() {
+    check_refused(&document("people", "{}"), "no table is filled");
+}
+
+#[test]
+fn a_declared_column_is_public_unless_it_is_said_to_be_private() {
+    let declared = "{score: int, secret: {type: text, private: true}, plain: {type: text}}";
+    let source = read(&with_attributes(declared)).unwrap();
+    let SourceKind::Files { tables, .. } = source.kind else { panic!("another kind of source") };
+    let column = |name: &str, ty, is_private| DeclaredColumn { name: name.to_owned(), ty, is_private };
+    let expected = [
+        column("score", ColumnType::Int32, false),
+        column("secret", ColumnType::Text, true),
+        column("plain", ColumnType::Text, false),
+    ];
+    assert_eq!(tables[0].declared, expected);
+}
+
+#[test]
+fn a_declared_column_that_makes_no_sense_is_refused() {
+    check_refused(&with_attributes("{secret: {type: texd}}"), "unknown type `texd`");
+    check_refused(&with_attributes("{secret: {private: true}}"), "`type` is missing");
+    check_refused(&with_attributes("{secret: {type: text, privat: true}}"), "unknown key `privat`");
+    check_refused(&with_attributes("{secret: {type: text, private: maybe}}"), "expected `true` or `false`");
+    check_refused(&with_attributes("{city: text}"), "`city` cannot be declared");
+}

@@ -31,4 +31,4 @@ PYTHON
 }
 measure tagmill "$tagmill" --warehouse "$scratch/warehouse" --time-zone UTC ingest "$corp/source.yaml"
 measure duckdb "$python" "$here/duckdb_load.py" "$corp" "$scratch/corp.duckdb"
-du -sh --apparent-size "$corp" "$scratch/warehouse" "$scratch/corp.duckdb" | sed "s#$scratch/##"
+du -shL --apparent-size "$corp" "$scratch/warehouse" "$scratch/corp.duckdb" | sed "s#$scratch/##"

@@ -4,6 +4,7 @@
 //! [`crate::globals`]. Arguments that need more than a word are read in [`values`].
 
 mod actions;
+mod imports;
 mod questions;
 mod sources;
 mod values;
@@ -19,13 +20,14 @@ pub(crate) use actions::{
     AudienceCommand, AudienceExportArgs, DemoArgs, PlanCommand, PlanIdArgs, PlanListArgs, PlanRejectArgs, RuleCommand,
     RuleRunArgs, ServeArgs, StaleCommand, StaleReportArgs,
 };
+pub(crate) use imports::ImportArgs;
 pub(crate) use questions::{
     CrosstabArgs, LimitArgs, SegmentCommand, SegmentCountArgs, SegmentExplainArgs, SegmentMembersArgs,
     SegmentValidateArgs, Shares, SqlArgs, TagCommand, TagLintArgs, TagListArgs,
 };
 pub(crate) use sources::{
-    IngestArgs, QuarantineCommand, QuarantineListArgs, SnapshotCommand, SnapshotDiffArgs, SnapshotListArgs,
-    SnapshotShowArgs,
+    DoctorArgs, IngestArgs, QuarantineCommand, QuarantineListArgs, SnapshotCommand, SnapshotDiffArgs, SnapshotListArgs,
+    SnapshotPruneArgs, SnapshotShowArgs,
 };
 
 use crate::output::{Destination, Format};
@@ -121,13 +123,23 @@ Examples:
   tagmill ingest shop.yaml --accept-shrink   publish although far fewer customers came than last time")]
     Ingest(IngestArgs),
 
-    /// Look at the published states of the warehouse
+    /// Look at the published states of the warehouse, and let old ones go
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
 
     /// Look at the input rows that were not taken, with their reasons
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+
+    /// Check every kept snapshot, file by file and row by row, and the plans; say what is not as it was written
+    #[command(after_help = "\
+Nothing is changed without --repair. Exit code 1: an error was found, so that something is lost or answers may be wrong.
+
+Examples:
+  tagmill doctor
+  tagmill doctor --repair         finish or take back a killed run, and remove what it had staged
+  tagmill doctor --format json    for a program that watches over the warehouse")]
+    Doctor(DoctorArgs),
 
     /// Ask the warehouse in SQL; nothing can be changed by it
     #[command(after_help = "\
@@ -162,6 +174,18 @@ Examples:
     /// Turn segments into computed tags
     #[command(subcommand)]
     Rule(RuleCommand),
+
+    /// Turn an uploaded list of customers into a plan of tags to approve; nothing is changed yet
+    #[command(after_help = "\
+FILE is CSV (UTF-8, UTF-16 or GB18030) or a workbook (.xlsx). Its first row names the columns: `customer_id`, 客户ID or
+外部联系人ID, and where they are there `staff_id` or 员工ID, and `id_space`. A customer may be written SPACE:ID.
+Every row is matched, inactive (not in --segment), unmatched, duplicate or rejected; all but the matched are written,
+with row and code, to FILE.errors.csv.
+
+Examples:
+  tagmill import vips.xlsx --tag 会员等级/VIP
+  tagmill import course.csv --column 学员ID --tag 课程/理财入门 --segment active_3_months --errors left_out.csv")]
+    Import(ImportArgs),
 
     /// Find the tags that have outlived their purpose
     #[command(subcommand)]

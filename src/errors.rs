@@ -121,6 +121,12 @@ pub(crate) enum SurfaceError {
         /// Where the run's files are kept.
         kept_in: String,
     },
+    /// The doctor found errors; each has been told.
+    #[error("the warehouse is not as it was written; errors: {found}")]
+    Unsound {
+        /// How many errors.
+        found: usize,
+    },
     /// Ctrl-c was pressed.
     #[error("stopped by ctrl-c")]
     Interrupted,
@@ -141,6 +147,7 @@ impl Diagnose for SurfaceError {
             Self::ShrinkRefused { .. } => ErrorKind::Refused,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Read { .. } | Self::Write { .. } | Self::Interrupted => ErrorKind::Unavailable,
+            Self::Unsound { .. } => ErrorKind::Internal,
         }
     }
 
@@ -151,6 +158,7 @@ impl Diagnose for SurfaceError {
             Self::Read { .. } => "FILE_UNREADABLE",
             Self::Write { .. } => "OUTPUT_UNWRITABLE",
             Self::ShrinkRefused { .. } => "SHRINK_REFUSED",
+            Self::Unsound { .. } => "WAREHOUSE_UNSOUND",
             Self::Interrupted => "INTERRUPTED",
         }
     }

@@ -140,13 +140,14 @@ fn every_input_row_is_accounted_for_and_kept_with_its_line_where_it_was_not_take
         "6 event BAD_VALUE",
         "7 event BAD_VALUE",
         "8 event MISSING_VALUE",
-        "9 event UNMATCHED_CUSTOMER",
         "10 orders RAW_FIELD_COUNT",
     ];
     assert_eq!(told, expected);
     assert!(kept.iter().all(|row| row["file"] == "orders.csv"), "{kept:?}");
     let raw = sandbox.sql("SELECT raw FROM quarantine WHERE line IN (6, 10) ORDER BY line");
     assert_eq!(raw, [json!({"raw": "o3,c2,2026-02-30 10:00:00,1.00"}), json!({"raw": "o6,c2"})]);
+    let waiting = sandbox.sql("SELECT event_id, customer_id FROM unmatched_event");
+    assert_eq!(waiting, [json!({"event_id": "o5", "customer_id": "nobody"})]);
 }
 
 /// Runs a source through the library, for its report in numbers.

@@ -29,7 +29,7 @@ curl() { command curl --fail --noproxy '*' \"$@\"; }
 ";
 
 /// What README says that a reader will see, by the heading that it stands under.
-const SEEN: [(&str, &str); 12] = [
+const SEEN: [(&str, &str); 13] = [
     ("Your own CSV", "nothing was published"),
     ("Your own CSV", "published snapshot 1"),
     ("Your own CSV", "`last week` is no time"),
@@ -40,13 +40,21 @@ const SEEN: [(&str, &str); 12] = [
     ("A rule: plan, approval, execution, undo", "birthday_care → 服务/生日关怀"),
     ("A rule: plan, approval, execution, undo", "approved by wang (unverified)"),
     ("A rule: plan, approval, execution, undo", "published snapshot 5"),
+    ("A list of customers", "1 rejected"),
     ("A server for dashboards", "\"snapshot_id\":5"),
     ("A server for dashboards", "type,events\n"),
 ];
 
 /// The files that the tour leaves in its folder.
-const LEFT: [&str; 6] =
-    ["spend.csv", "stale.html", "cart.csv", "cart.csv.manifest.json", "cart.ndjson", "segments/spent_500.yaml"];
+const LEFT: [&str; 7] = [
+    "spend.csv",
+    "course.csv.errors.csv",
+    "stale.html",
+    "cart.csv",
+    "cart.csv.manifest.json",
+    "cart.ndjson",
+    "segments/spent_500.yaml",
+];
 
 /// The blocks of commands, each with the heading that it stands under.
 fn blocks() -> Vec<(&'static str, &'static str)> {

@@ -98,6 +98,7 @@ fn every_big_dependency_has_its_home() {
     check("datafusion", &["ingest", "query", "store"]);
     check("roaring", &["query"]);
     check("maud", &["activate"]);
+    check("calamine", &["activate"]);
     check("flate2", &["ingest"]);
     check("csv-core", &["ingest"]);
     check("saphyr-parser", &["schemas"]);

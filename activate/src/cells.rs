@@ -1,6 +1,6 @@
 //! Typed cells of an answer.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 
@@ -20,8 +20,13 @@ pub(crate) fn dense(batch: &RecordBatch, column: &str, row: usize) -> Result<Opt
 
 /// A text; `None` for NULL.
 pub(crate) fn text(batch: &RecordBatch, column: &str, row: usize) -> Result<Option<String>, ActivateError> {
-    let values = batch.column_by_name(column).and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| bad(column))?;
+    let values = texts(batch, column)?;
     Ok((!values.is_null(row)).then(|| values.value(row).to_owned()))
+}
+
+/// A column of texts.
+pub(crate) fn texts<'b>(batch: &'b RecordBatch, column: &str) -> Result<&'b StringArray, ActivateError> {
+    batch.column_by_name(column).and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| bad(column))
 }
 
 /// True or false; `None` for NULL.

@@ -30,6 +30,36 @@ pub enum ActivateError {
         /// All its problems.
         problems: Problems,
     },
+    /// An upload could not be read.
+    #[error("could not read the upload `{path}`")]
+    UploadFile {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// An upload is not what can be imported.
+    #[error("`{path}` {reason}")]
+    Upload {
+        /// The file.
+        path: String,
+        /// What is wrong, as the end of a sentence about the file.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The tag of an import is none, or none alone.
+    #[error("the tag of the import is not clear\n{problems}")]
+    ImportTag {
+        /// What is wrong.
+        problems: Problems,
+    },
+    /// The segment of an import asks of another time.
+    #[error("an import asks of the newest snapshot, and segment `{segment}` fixes its own `as_of`")]
+    FixedSegment {
+        /// The segment.
+        segment: String,
+    },
     /// The linter found steps that must not be.
     #[error("the plan is refused: {reason}")]
     Lint {
@@ -89,7 +119,11 @@ impl Diagnose for ActivateError {
             Self::Query(cause) => cause.kind(),
             Self::Store(cause) => cause.kind(),
             Self::RuleFile { .. } => ErrorKind::NotFound,
-            Self::Rule { .. } => ErrorKind::InvalidInput,
+            Self::UploadFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            Self::UploadFile { .. } => ErrorKind::Unavailable,
+            Self::Rule { .. } | Self::Upload { .. } | Self::ImportTag { .. } | Self::FixedSegment { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::NoActor => ErrorKind::Usage,
             Self::Lint { .. }
             | Self::SizeChange { .. }
@@ -106,6 +140,10 @@ impl Diagnose for ActivateError {
             Self::Store(cause) => cause.code(),
             Self::RuleFile { .. } => "RULE_FILE",
             Self::Rule { .. } => "RULE_INVALID",
+            Self::UploadFile { .. } => "UPLOAD_FILE",
+            Self::Upload { .. } => "UPLOAD_INVALID",
+            Self::ImportTag { .. } => "IMPORT_TAG",
+            Self::FixedSegment { .. } => "SEGMENT_TIME_FIXED",
             Self::Lint { .. } => "PLAN_LINT",
             Self::SizeChange { .. } => "SIZE_CHANGE",
             Self::NoActor => "ACTOR_EMPTY",
@@ -120,7 +158,8 @@ impl Diagnose for ActivateError {
         match self {
             Self::Query(cause) => cause.hint(),
             Self::Store(cause) => cause.hint(),
-            Self::Lint { advice, .. } => Some(advice.clone()),
+            Self::Lint { advice, .. } | Self::Upload { advice, .. } => Some(advice.clone()),
+            Self::FixedSegment { .. } => Some("write `as_of: latest` in the definition".to_owned()),
             Self::SizeChange { .. } => Some(
                 "look at the segment with `tagmill segment explain`; if the change is meant, raise the limit"
                     .to_owned(),

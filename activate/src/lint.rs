@@ -44,7 +44,7 @@ fn judge(flags: &TagFlags, touched: Touched) -> Result<(), ActivateError> {
     let refused = |reason: String, advice: &str| Err(ActivateError::Lint { reason, advice: advice.to_owned() });
     if !flags.may_mark {
         let reason = format!("`{name}` may not be marked by us");
-        return refused(reason, "a rule needs a tag of its own, which its source lets us mark");
+        return refused(reason, "take a tag of your own, which its source lets us mark");
     }
     if let Some(day) = flags.gone_by.as_ref().filter(|_| given > 0) {
         let reason = format!("`{name}` was gone from its source by {day}, and {given} steps would give it");

@@ -1,18 +1,18 @@
 //! Running a rule: who should hold its tag, who does, and the plan that makes the one the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 use tagmill_query::export::{MemberRows, RowPer};
-use tagmill_query::{Access, Definitions, Engine, Evaluation, LoadedSegment, Rows, View};
+use tagmill_query::{Access, Definitions, Engine, Evaluation, LoadedSegment, View};
 use tagmill_schemas::documents::plan::{PlanHeader, PlanIdentity, PlanKind, PlanStep};
 use tagmill_schemas::documents::rule::{OnExit, OnFollows, Rule, parse_rule, rule_hash};
-use tagmill_schemas::ids::{CustomerKey, CustomerNo, FollowNo, StaffId, TagId};
+use tagmill_schemas::ids::TagId;
 use tagmill_schemas::segment::{AsOf, TagRef};
 use tagmill_schemas::yaml::Problem;
 
-use crate::cells::{dense, text};
 use crate::error::ActivateError;
+use crate::holders::{Holders, held_by, named_holders, step};
 use crate::lint::lint;
 use crate::plan::{actor_name, header_of, keep_plan};
 
@@ -57,18 +57,6 @@ pub struct RulePlan {
     pub unchanged: u64,
     /// The first steps.
     pub sample: Vec<PlanStep>,
-}
-
-/// Who holds or should hold a tag: a customer, on one of its follows or by itself.
-type Holder = (CustomerNo, Option<FollowNo>);
-/// Holders in their order, with what a step needs to say of them.
-type Holders = BTreeMap<Holder, Named>;
-
-/// What a step needs to say of a holder.
-#[derive(Debug, Clone)]
-struct Named {
-    customer: CustomerKey,
-    staff_id: Option<StaffId>,
 }
 
 /// Loads a rule by name or file. The segments it refers to are looked for beside it, then in the folders.
@@ -193,19 +181,6 @@ fn rule_header(view: &View, rule: &LoadedRule, author: &str, steps: &[PlanStep])
     header_of(&identity, format!("{} → {tag}", rule.key), steps, view.engine().warehouse().clock().now())
 }
 
-fn step(holder: Holder, named: &Named, (add, remove): (Vec<TagId>, Vec<TagId>), evidence: String) -> PlanStep {
-    PlanStep {
-        step_no: 0,
-        customer_no: holder.0,
-        customer: named.customer.clone(),
-        follow_no: holder.1,
-        staff_id: named.staff_id.clone(),
-        add,
-        remove,
-        evidence,
-    }
-}
-
 /// The rows of the segment's members that the rule's `on:` needs.
 fn member_rows(rule: &LoadedRule) -> MemberRows {
     let customer = ["customer_no", "id_space", "customer_id"];
@@ -215,48 +190,6 @@ fn member_rows(rule: &LoadedRule) -> MemberRows {
         OnFollows::Owner => MemberRows::of(&follow),
         OnFollows::AllActive | OnFollows::Matched => MemberRows { row_per: RowPer::Follow, ..MemberRows::of(&follow) },
     }
-}
-
-/// Reads holders from rows; with `only_active`, follows that are not active or half are left out.
-async fn named_holders(mut rows: Rows, has_follow: bool, only_active: bool) -> Result<Holders, ActivateError> {
-    let mut holders = BTreeMap::new();
-    while let Some(batch) = rows.next().await {
-        let batch = batch?;
-        for row in 0..batch.num_rows() {
-            let Some(customer_no) = dense(&batch, "customer_no", row)? else { continue };
-            let mut holder: Holder = (CustomerNo(customer_no), None);
-            let mut staff_id = None;
-            if has_follow {
-                holder.1 = dense(&batch, "follow_no", row)?.map(FollowNo);
-                staff_id = text(&batch, "staff_id", row)?.map(StaffId);
-            }
-            let is_active = |status: Option<String>| matches!(status.as_deref(), Some("active" | "half"));
-            if has_follow && only_active && !is_active(text(&batch, "status", row)?) {
-                continue;
-            }
-            let customer = CustomerKey {
-                id_space: text(&batch, "id_space", row)?.unwrap_or_default(),
-                customer_id: text(&batch, "customer_id", row)?.unwrap_or_default(),
-            };
-            holders.insert(holder, Named { customer, staff_id });
-        }
-    }
-    Ok(holders)
-}
-
-/// Who holds a tag by a source now.
-async fn held_by(view: &View, source: &str, tag: &TagId) -> Result<Holders, ActivateError> {
-    let quoted = |text: &str| text.replace('\'', "''");
-    let sql = format!(
-        "SELECT held.customer_no, customer.id_space, customer.customer_id, held.follow_no, follow.staff_id \
-         FROM held_assignment AS held \
-         JOIN customer ON customer.customer_no = held.customer_no \
-         LEFT JOIN follow ON follow.follow_no = held.follow_no \
-         WHERE held.source = '{}' AND held.tag_id = '{}'",
-        quoted(source),
-        quoted(tag.as_str())
-    );
-    named_holders(view.sql(&sql).await?, true, false).await
 }
 
 /// A rule's first run may give its tag to as many as it wants; later ones change at most the share that it allows.

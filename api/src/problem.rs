@@ -161,7 +161,7 @@ fn without_places(error: &ApiError) -> String {
 /// The words for what the store says no to. It names its place in most of them, so that only what is listed passes.
 fn store_text(error: &StoreError) -> String {
     match error {
-        StoreError::NoSnapshot { .. } => error.to_string(),
+        StoreError::NoSnapshot { .. } | StoreError::Pruned { .. } => error.to_string(),
         StoreError::Empty { .. } => "the warehouse holds no snapshot yet".to_owned(),
         StoreError::NoWarehouse { .. } => "the warehouse is not there".to_owned(),
         _ => "the warehouse cannot be asked this".to_owned(),

@@ -82,6 +82,12 @@ pub enum IngestError {
         /// The column.
         column: String,
     },
+    /// A SELECT has no column that says whose each row is.
+    #[error("the SELECT for `{table}` does not say whose each row is")]
+    PersonMissing {
+        /// The target table.
+        table: String,
+    },
     /// Two sources fill one column.
     #[error("`{table}.{column}` is filled by the source `{other}` already")]
     ColumnTaken {
@@ -187,6 +193,7 @@ impl Diagnose for IngestError {
             | Self::Select { .. }
             | Self::ColumnUnknown { .. }
             | Self::ColumnMissing { .. }
+            | Self::PersonMissing { .. }
             | Self::ColumnTaken { .. }
             | Self::PriorityTaken { .. }
             | Self::SelectRun { .. } => ErrorKind::InvalidInput,
@@ -205,7 +212,7 @@ impl Diagnose for IngestError {
             Self::SelectWrites { .. } => "SELECT_WRITES",
             Self::SelectRun { .. } => "SELECT_FAILED",
             Self::ColumnUnknown { .. } => "COLUMN_UNKNOWN",
-            Self::ColumnMissing { .. } => "COLUMN_MISSING",
+            Self::ColumnMissing { .. } | Self::PersonMissing { .. } => "COLUMN_MISSING",
             Self::ColumnTaken { .. } => "COLUMN_TAKEN",
             Self::PriorityTaken { .. } => "PRIORITY_TAKEN",
             Self::OlderReading { .. } => "READING_OLDER",
@@ -226,6 +233,11 @@ impl Diagnose for IngestError {
             }
             Self::ColumnUnknown { advice, .. } => Some(advice.clone()),
             Self::ColumnMissing { column, .. } => Some(format!("add `… AS {column}` to it")),
+            Self::PersonMissing { .. } => Some(
+                "add `… AS customer_id` to it, or `unionid`, `mobile`, `mobile_sha256`, `mobile_md5`, or `platform` with \
+                 `platform_id`"
+                    .to_owned(),
+            ),
             Self::ColumnTaken { .. } => {
                 Some("leave it out, or give both sources a `priority:` for the table; the greater wins".to_owned())
             }

@@ -5,6 +5,7 @@ pub mod raw;
 mod run;
 pub mod sample;
 mod source;
+mod values;
 
 pub use error::IngestError;
 pub use run::report::{FileCount, RunReport, TableCount};

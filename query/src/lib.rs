@@ -3,6 +3,7 @@
 mod catalog;
 mod crosstab;
 mod definitions;
+pub mod doctor;
 mod engine;
 mod error;
 pub mod export;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tagmill_store::Ladder;
 
 use super::OutputArgs;
 use crate::output::ObjectFormat;
@@ -42,6 +43,18 @@ after `seen_after`, not later than `seen_by`.
 Example:
   tagmill snapshot diff 2 3")]
     Diff(SnapshotDiffArgs),
+
+    /// Let old snapshots go, and the files that only they hold
+    #[command(after_help = "\
+Days are counted back from the newest snapshot, in the business time zone. The newest snapshot, the last of each month,
+and those that a plan was computed on which is not over or can be taken back always stay. What was pruned cannot be
+asked for any more, and its number is never given again.
+
+Examples:
+  tagmill snapshot prune --dry-run                        what would go, what stays and why
+  tagmill snapshot prune                                  all for 7 days, one a day for 90, one a month for ever
+  tagmill snapshot prune --keep-all 30 --keep-daily 365")]
+    Prune(SnapshotPruneArgs),
 }
 
 /// How to list the snapshots.
@@ -74,6 +87,26 @@ pub(crate) struct SnapshotDiffArgs {
     /// The snapshot after
     #[arg(value_name = "B")]
     pub(crate) after: i64,
+
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Which snapshots to let go.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotPruneArgs {
+    /// Say what would go and what stays, change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Keep every snapshot for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = Ladder::default().all_days)]
+    pub(crate) keep_all: u32,
+
+    /// Keep the last snapshot of each business day for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = Ladder::default().daily_days)]
+    pub(crate) keep_daily: u32,
 
     /// Where the rows go.
     #[command(flatten)]
@@ -113,6 +146,18 @@ pub(crate) struct QuarantineListArgs {
     /// Show private columns as they are; `raw` is the row as it came
     #[arg(long, value_name = "COL,…", value_delimiter = ',', requires = "rows")]
     pub(crate) unmask: Vec<String>,
+
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// How to look at all that is kept.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// First repair what can be derived: finish or take back a killed run, remove the old files that no commit names
+    #[arg(long)]
+    pub(crate) repair: bool,
 
     /// Where the rows go.
     #[command(flatten)]

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tagmill_schemas::clock::BusinessZone;
+use tagmill_schemas::ids::TagId;
+use tagmill_schemas::segment::TagRef;
 use tagmill_schemas::segment::parse::WrittenAsOf;
 
 /// Reads `--as-of`. A local time gets its meaning from the warehouse's business time zone.
@@ -16,6 +18,28 @@ pub(crate) fn parse_as_of(text: &str) -> Result<WrittenAsOf, String> {
          a time with offset (2026-11-12T02:00:00+08:00) or `latest`"
             .to_owned()
     })
+}
+
+/// Reads a tag as documents name it: `group/tag`, or `{id: …}` with the id bare or in double quotes.
+///
+/// # Errors
+/// What would have been valid, where the text is empty.
+pub(crate) fn parse_tag(text: &str) -> Result<TagRef, String> {
+    let text = text.trim();
+    let braced = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let tag = match braced.and_then(|inner| inner.trim().strip_prefix("id:")) {
+        Some(id) => TagRef::Id(TagId::new(unquoted(id.trim()))),
+        None => TagRef::Name(text.to_owned()),
+    };
+    let is_empty = match &tag {
+        TagRef::Name(name) => name.is_empty(),
+        TagRef::Id(id) => id.as_str().is_empty(),
+    };
+    if is_empty { Err("expected GROUP/TAG or '{id: TAG_ID}'".to_owned()) } else { Ok(tag) }
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
 }
 
 /// Reads a time zone by its IANA name.
@@ -96,6 +120,17 @@ mod tests {
         for wrong in ["yesterday", "-1"] {
             let told = parse_as_of(wrong).expect_err(wrong);
             assert!(told.contains("a snapshot's number") && told.contains("`latest`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_named_as_in_documents() {
+        let by_id = TagRef::Id(TagId::new("shop:等级/VIP"));
+        assert_eq!(parse_tag(" 等级/VIP "), Ok(TagRef::Name("等级/VIP".to_owned())));
+        assert_eq!(parse_tag("{id: shop:等级/VIP}"), Ok(by_id.clone()));
+        assert_eq!(parse_tag("{id: \"shop:等级/VIP\"}"), Ok(by_id));
+        for wrong in ["", " ", "{id: }", "{id: \"\"}"] {
+            assert!(parse_tag(wrong).is_err(), "{wrong}");
         }
     }
 

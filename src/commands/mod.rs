@@ -4,6 +4,8 @@ mod audience;
 mod columns;
 mod crosstab;
 mod demo;
+mod doctor;
+mod import;
 mod ingest;
 mod plan;
 mod quarantine;
@@ -12,6 +14,7 @@ mod segment;
 mod serve;
 mod snapshot;
 mod snapshot_diff;
+mod snapshot_prune;
 mod sql;
 mod stale;
 mod tag;
@@ -50,6 +53,8 @@ async fn dispatch(globals: &Globals, command: Command) -> anyhow::Result<()> {
         Command::Snapshot(SnapshotCommand::List(args)) => snapshot::list_snapshots(globals, &args).await,
         Command::Snapshot(SnapshotCommand::Show(args)) => snapshot::show_snapshot(globals, &args).await,
         Command::Snapshot(SnapshotCommand::Diff(args)) => snapshot::diff_snapshots(globals, &args).await,
+        Command::Snapshot(SnapshotCommand::Prune(args)) => snapshot_prune::prune_snapshots(globals, &args).await,
+        Command::Doctor(args) => doctor::examine_warehouse(globals, &args).await,
         Command::Quarantine(QuarantineCommand::List(args)) => quarantine::list_quarantine(globals, &args).await,
         Command::Sql(args) => sql::run_sql(globals, &args).await,
         Command::Segment(SegmentCommand::Validate(args)) => segment::validate_segments(globals, &args).await,
@@ -61,6 +66,7 @@ async fn dispatch(globals: &Globals, command: Command) -> anyhow::Result<()> {
         Command::Tag(TagCommand::List(args)) => tag::list_tags(globals, &args).await,
         Command::Tag(TagCommand::Lint(args)) => tag::lint_tags(globals, &args).await,
         Command::Rule(RuleCommand::Run(args)) => rule::run_rule(globals, &args).await,
+        Command::Import(args) => import::import_list(globals, &args).await,
         Command::Stale(StaleCommand::Report(args)) => stale::report_stale(globals, &args).await,
         Command::Plan(PlanCommand::List(args)) => plan::list_plans(globals, &args).await,
         Command::Plan(PlanCommand::Show(args)) => plan::show_plan(globals, &args).await,

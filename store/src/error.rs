@@ -43,6 +43,14 @@ pub enum StoreError {
         /// What there is, in words.
         there_is: String,
     },
+    /// The snapshot that was asked for has been pruned.
+    #[error("snapshot {snapshot} was pruned")]
+    Pruned {
+        /// Its id and when it was taken, in words.
+        snapshot: String,
+        /// The kept snapshots beside it, in words.
+        kept: String,
+    },
     /// The time zone of a warehouse never changes.
     #[error("the warehouse at `{location}` was made with the time zone `{kept}`, not `{wanted}`")]
     ZoneFixed {
@@ -159,9 +167,11 @@ impl Diagnose for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Location { .. } | Self::FolderName { .. } | Self::ZoneFixed { .. } => ErrorKind::Usage,
-            Self::NoWarehouse { .. } | Self::Empty { .. } | Self::NoSnapshot { .. } | Self::NoPlan { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoWarehouse { .. }
+            | Self::Empty { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Pruned { .. }
+            | Self::NoPlan { .. } => ErrorKind::NotFound,
             Self::Locked { .. } | Self::Overtaken { .. } | Self::PlanState { .. } => ErrorKind::Conflict,
             Self::Delta { .. } | Self::File { .. } | Self::Control { .. } => ErrorKind::Unavailable,
             Self::Parquet { .. }
@@ -178,6 +188,7 @@ impl Diagnose for StoreError {
             Self::NoWarehouse { .. } => "NO_WAREHOUSE",
             Self::Empty { .. } => "NO_SNAPSHOT_YET",
             Self::NoSnapshot { .. } => "SNAPSHOT_UNKNOWN",
+            Self::Pruned { .. } => "SNAPSHOT_PRUNED",
             Self::ZoneFixed { .. } => "TIME_ZONE_FIXED",
             Self::Locked { .. } => "WAREHOUSE_LOCKED",
             Self::Overtaken { .. } => "OVERTAKEN",
@@ -205,6 +216,7 @@ impl Diagnose for StoreError {
             ),
             Self::Empty { .. } => Some("`tagmill ingest SOURCE.yaml` publishes the first one".to_owned()),
             Self::NoSnapshot { there_is, .. } => Some(there_is.clone()),
+            Self::Pruned { kept, .. } => Some(kept.clone()),
             Self::ZoneFixed { .. } => Some("leave `--time-zone` away, or make another warehouse".to_owned()),
             Self::Locked { .. } => Some("wait until it has ended and try again; nothing was changed".to_owned()),
             Self::Overtaken { .. } => Some("run it again; nothing of this run is visible".to_owned()),

@@ -72,6 +72,18 @@ pub struct TableFill {
     /// For `assignment`: the last reading that covered everything; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_reading: Option<FullReading>,
+    /// For a target that only adds: the files of patterns and folders that it has taken everything from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_files: Option<ReadFiles>,
+}
+
+/// Files that a source has read for a target and need not read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFiles {
+    /// SHA-256 over everything that decides what comes of a file; where it is another, all are read again.
+    pub reading: String,
+    /// SHA-256 of the content of each file.
+    pub files: BTreeSet<String>,
 }
 
 /// A reading that listed all there was: what it did not list was not there when it began.

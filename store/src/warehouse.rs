@@ -1,6 +1,6 @@
 //! A warehouse: opening it, making it, and its ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::location::Location;
 use crate::lock::WriterLock;
 use crate::parquet_file::read_batches;
 use crate::publish::Run;
+use crate::retention::refuse_pruned;
 use crate::snapshot::Snapshot;
 
 /// The format of the folder; a newer one is refused.
@@ -123,6 +124,11 @@ impl Warehouse {
         &self.clock
     }
 
+    /// The file of its control state, whether it is there or not.
+    pub(crate) fn state_path(&self) -> &Path {
+        &self.state
+    }
+
     /// Its control state, made where there is none.
     ///
     /// # Errors
@@ -159,12 +165,14 @@ impl Warehouse {
     /// The snapshot that an `as_of` means: the newest, that id, or the last one taken at or before that time.
     ///
     /// # Errors
-    /// `StoreError::Empty` before the first snapshot, `StoreError::NoSnapshot` for an unknown id or a time before the first.
+    /// `StoreError::Empty` before the first snapshot, `StoreError::NoSnapshot` for an unknown id or a time before the first,
+    /// `StoreError::Pruned` where that snapshot was pruned.
     pub async fn snapshot(&self, as_of: &AsOf) -> Result<Snapshot, StoreError> {
         let mut rows = self.ledger().await?;
         let (Some(first), Some(last)) = (rows.first().cloned(), rows.last().cloned()) else {
             return Err(StoreError::Empty { location: self.location.to_string() });
         };
+        refuse_pruned(&self.location, &rows, as_of)?;
         let found = match as_of {
             AsOf::Latest => rows.pop(),
             AsOf::Snapshot(id) => rows.into_iter().find(|row| row.snapshot_id == *id),

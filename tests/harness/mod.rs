@@ -8,7 +8,9 @@
 //! | `real_data` | Online Retail and AdventureWorks | the figures of real data |
 //! | `segments` | a hand-made corp of seven customers | the meaning of each condition |
 //! | `taxonomy` | five customers, listed three times | tags over time |
+//! | `retention` | a shop read seven times within half a year, and the same after a prune | what is kept and for how long |
 //! | `plans` | five customers, of whom four sleep, listed twice | plans while the world moves on |
+//! | `import` | a corp of six customers and a shop with one of their ids | what becomes of an uploaded row |
 
 pub mod corp;
 pub mod http;

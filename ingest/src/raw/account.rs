@@ -13,6 +13,8 @@ const MAX_RAW_BYTES: usize = 64 * 1024;
 
 /// The record is not UTF-8.
 pub(super) const NOT_UTF8: &str = "RAW_NOT_UTF8";
+/// The record is not in the encoding of its file, which is not UTF-8.
+pub(super) const NOT_IN_ENCODING: &str = "RAW_NOT_IN_ENCODING";
 /// The record holds a NUL byte.
 pub(super) const NUL_BYTE: &str = "RAW_NUL_BYTE";
 /// The record has another number of fields than the table.
@@ -21,6 +23,10 @@ pub(super) const FIELD_COUNT: &str = "RAW_FIELD_COUNT";
 pub(super) const TOO_LONG: &str = "RAW_TOO_LONG";
 /// A quote opens in the record and is not closed.
 pub(super) const UNTERMINATED_QUOTE: &str = "RAW_UNTERMINATED_QUOTE";
+/// The record is no JSON object.
+pub(super) const NOT_JSON: &str = "RAW_NOT_JSON";
+/// A brace, a bracket or a quote opens in the record, or an array in the file, and is not closed.
+pub(super) const JSON_OPEN: &str = "RAW_JSON_OPEN";
 
 /// Hears how far the reading of files has come.
 pub trait Progress: Send + Sync {
@@ -91,8 +97,8 @@ impl FileAccount {
         }
     }
 
-    /// Reads the file once more and hands over every record that can't be read, in the order of the file, until `flawed`
-    /// breaks; blocks. Nothing is held back: memory does not grow with their number.
+    /// Reads the file once more and hands over every record that can't be read, in the order of the file, until
+    /// `flawed` breaks; blocks. Nothing is held back: memory does not grow with their number.
     ///
     /// # Errors
     ///
@@ -150,7 +156,7 @@ pub struct FileTally {
     pub parsed: u64,
     /// The records that could not be read; [`FileAccount::read_unparsable`] shows them.
     pub unparsable: u64,
-    /// SHA-256 of the file's bytes as on disk (a gzip file's compressed bytes), in lower-case hex.
+    /// SHA-256 of the file's bytes as on disk (an archive's compressed bytes), in lower-case hex.
     pub sha256: String,
 }
 
@@ -159,11 +165,12 @@ pub struct FileTally {
 pub struct Unparsable {
     /// The physical line where it starts, from 1.
     pub line: u64,
-    /// `RAW_NOT_UTF8`, `RAW_NUL_BYTE`, `RAW_FIELD_COUNT`, `RAW_TOO_LONG` or `RAW_UNTERMINATED_QUOTE`.
+    /// `RAW_NOT_UTF8`, `RAW_NOT_IN_ENCODING`, `RAW_NUL_BYTE`, `RAW_FIELD_COUNT`, `RAW_TOO_LONG`,
+    /// `RAW_UNTERMINATED_QUOTE`, `RAW_NOT_JSON` or `RAW_JSON_OPEN`.
     pub code: &'static str,
     /// The reason in words.
     pub reason: String,
-    /// The record as it came, at most 64 KiB of it, with U+FFFD for what is not UTF-8.
+    /// The record as it came, at most 64 KiB of it, with U+FFFD for what is no text.
     pub raw: String,
 }
 

@@ -1,6 +1,6 @@
 //! The columns of a raw table: names without doubles, our own four at the end, and the same set in every file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use datafusion::arrow::datatypes::{DataType, Field};
@@ -9,6 +9,18 @@ use super::error::RawError;
 
 /// The names of our own columns, in their order.
 const OWN_COLUMNS: [&str; 4] = ["_file", "_line", "_raw", "_row_id"];
+
+/// The most columns of a raw table, as many as a worksheet has. More are no table: ids have become names.
+pub(super) const MAX_COLUMNS: usize = 16_384;
+
+/// Refuses a file that would make a table of more than [`MAX_COLUMNS`].
+///
+/// # Errors
+///
+/// [`RawError::TooManyColumns`].
+pub(super) fn check_column_count(path: &Path, count: usize) -> Result<(), RawError> {
+    if count <= MAX_COLUMNS { Ok(()) } else { Err(RawError::TooManyColumns { path: path.to_owned() }) }
+}
 
 /// What a column of a scan's output is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +73,9 @@ pub(super) fn match_columns(
     path: &Path,
     own: &[String],
 ) -> Result<Vec<usize>, RawError> {
-    let positions: Vec<usize> =
-        columns.iter().filter_map(|name| own.iter().position(|candidate| candidate == name)).collect();
+    let position_of: HashMap<&String, usize> =
+        own.iter().enumerate().map(|(position, name)| (name, position)).collect();
+    let positions: Vec<usize> = columns.iter().filter_map(|name| position_of.get(name).copied()).collect();
     if positions.len() == columns.len() && own.len() == columns.len() {
         return Ok(positions);
     }

@@ -23,7 +23,7 @@ pub fn file_digest(path: &Path) -> Result<String, RawError> {
     let mut reader = BufReader::with_capacity(CHUNK_BYTES, file);
     let mut hasher = Sha256::new();
     loop {
-        let chunk = reader.fill_buf().map_err(|source| RawError::reading(path, false, source))?;
+        let chunk = reader.fill_buf().map_err(|source| RawError::reading(path, None, source))?;
         if chunk.is_empty() {
             return Ok(hex_digest(hasher));
         }

@@ -8,6 +8,9 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use tagmill_schemas::error::{Diagnose, ErrorKind, did_you_mean, near_names};
 
+use super::columns::MAX_COLUMNS;
+use super::input::TooDense;
+
 /// How many entries of a folder are looked at for near names.
 const MAX_NEIGHBOURS: usize = 10_000;
 
@@ -42,13 +45,51 @@ pub enum RawError {
         /// The path as the source wrote it.
         path: PathBuf,
     },
-    /// A gzip file ends early or has wrong content.
-    #[error("the gzip file `{}` is damaged or incomplete", .path.display())]
-    GzipDamaged {
+    /// An archive ends early or has wrong content.
+    #[error("the {kind} file `{}` is damaged or incomplete", .path.display())]
+    ArchiveDamaged {
         /// The path as the source wrote it.
         path: PathBuf,
+        /// `gzip` or `zstd`.
+        kind: &'static str,
         /// What the decoder said.
         source: io::Error,
+    },
+    /// An archive unpacks to a text that no export is.
+    #[error("the archive `{}` unpacks to more than {ratio} times its size", .path.display())]
+    ArchiveTooDense {
+        /// The path as the source wrote it.
+        path: PathBuf,
+        /// The limit.
+        ratio: u64,
+    },
+    /// No file has a name that fits a pattern, or a folder is empty.
+    #[error("no file is meant by `{}`", .path.display())]
+    NoMatch {
+        /// The pattern or folder as the source wrote it.
+        path: PathBuf,
+        /// What lies near it.
+        hint: String,
+    },
+    /// A pattern can't be understood.
+    #[error("the pattern `{}` cannot be used: {reason}", .path.display())]
+    Pattern {
+        /// The pattern as the source wrote it.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A folder is given without saying what its files are.
+    #[error("`{}` is a folder, and its `format` is not said", .path.display())]
+    FolderFormat {
+        /// The folder as the source wrote it.
+        path: PathBuf,
+    },
+    /// The file would make a table of too many columns.
+    #[error("the file `{}` has more than {most} columns", .path.display(), most = MAX_COLUMNS)]
+    TooManyColumns {
+        /// The path as the source wrote it.
+        path: PathBuf,
     },
     /// The file has no record to take the columns from.
     #[error("the file `{}` is empty", .path.display())]
@@ -65,7 +106,7 @@ pub enum RawError {
         reason: String,
     },
     /// The file is of another kind than it was said to be.
-    #[error("the file `{}` is not UTF-8 text but {found}", .path.display())]
+    #[error("the file `{}` is not text but {found}", .path.display())]
     WrongFormat {
         /// The path as the source wrote it.
         path: PathBuf,
@@ -111,7 +152,7 @@ pub enum RawError {
         source: ArrowError,
     },
     /// The dialect of a text file is contradictory.
-    #[error("the stated CSV format cannot be used: {reason}")]
+    #[error("the stated format cannot be used: {reason}")]
     Dialect {
         /// What is wrong with it.
         reason: String,
@@ -130,25 +171,34 @@ impl RawError {
         if source.kind() == io::ErrorKind::NotFound {
             Self::FileMissing { path: path.to_owned(), hint: missing_hint(path) }
         } else {
-            Self::reading(path, false, source)
+            Self::reading(path, None, source)
         }
     }
 
-    /// Names the failure to read on in `path`.
-    pub(super) fn reading(path: &Path, is_gzip: bool, source: io::Error) -> Self {
+    /// Names the failure to read on in `path`, which is an archive of the kind `archive` or none.
+    pub(super) fn reading(path: &Path, archive: Option<&'static str>, source: io::Error) -> Self {
         let path = path.to_owned();
-        if is_gzip { Self::GzipDamaged { path, source } } else { Self::Unreadable { path, source } }
+        let dense = source.get_ref().and_then(|cause| cause.downcast_ref::<TooDense>()).map(TooDense::ratio);
+        match (dense, archive) {
+            (Some(ratio), _) => Self::ArchiveTooDense { path, ratio },
+            (None, Some(kind)) => Self::ArchiveDamaged { path, kind, source },
+            (None, None) => Self::Unreadable { path, source },
+        }
     }
 }
 
 impl Diagnose for RawError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoFiles { .. } | Self::Dialect { .. } => ErrorKind::Usage,
-            Self::FileMissing { .. } => ErrorKind::NotFound,
+            Self::NoFiles { .. } | Self::Dialect { .. } | Self::Pattern { .. } | Self::FolderFormat { .. } => {
+                ErrorKind::Usage
+            }
+            Self::FileMissing { .. } | Self::NoMatch { .. } => ErrorKind::NotFound,
             Self::Unreadable { .. } => ErrorKind::Unavailable,
             Self::Changed { .. } => ErrorKind::Conflict,
-            Self::GzipDamaged { .. }
+            Self::ArchiveDamaged { .. }
+            | Self::ArchiveTooDense { .. }
+            | Self::TooManyColumns { .. }
             | Self::Empty { .. }
             | Self::Header { .. }
             | Self::WrongFormat { .. }
@@ -166,7 +216,13 @@ impl Diagnose for RawError {
             Self::FileMissing { .. } => "RAW_FILE_MISSING",
             Self::Unreadable { .. } => "RAW_FILE_UNREADABLE",
             Self::Changed { .. } => "RAW_FILE_CHANGED",
-            Self::GzipDamaged { .. } => "RAW_GZIP_DAMAGED",
+            Self::ArchiveDamaged { kind: "zstd", .. } => "RAW_ZSTD_DAMAGED",
+            Self::ArchiveDamaged { .. } => "RAW_GZIP_DAMAGED",
+            Self::ArchiveTooDense { .. } => "RAW_ARCHIVE_TOO_DENSE",
+            Self::NoMatch { .. } => "RAW_NO_MATCH",
+            Self::Pattern { .. } => "RAW_PATTERN_INVALID",
+            Self::FolderFormat { .. } => "RAW_FOLDER_FORMAT",
+            Self::TooManyColumns { .. } => "RAW_TOO_MANY_COLUMNS",
             Self::Empty { .. } => "RAW_FILE_EMPTY",
             Self::Header { .. } => "RAW_HEADER_INVALID",
             Self::WrongFormat { .. } => "RAW_FORMAT_WRONG",
@@ -182,12 +238,21 @@ impl Diagnose for RawError {
     fn hint(&self) -> Option<String> {
         let hint: &str = match self {
             Self::NoFiles { .. } => "name at least one file for it",
-            Self::FileMissing { hint, .. } => hint,
+            Self::FileMissing { hint, .. } | Self::NoMatch { hint, .. } => hint,
             Self::Unreadable { .. } => "check that it is a file and that you may read it",
             Self::Changed { .. } => "run again when nothing writes to it any more",
-            Self::GzipDamaged { .. } => "`gzip -t FILE` tells whether the download is complete",
-            Self::Empty { .. } => "without a header, the source must list the columns",
-            Self::Header { .. } => "text must be UTF-8; without a header, say so and name the columns",
+            Self::ArchiveDamaged { kind: "zstd", .. } => "`zstd -t FILE` tells whether the download is complete",
+            Self::ArchiveDamaged { .. } => "`gzip -t FILE` tells whether the download is complete",
+            Self::ArchiveTooDense { .. } => "no export repeats itself so; unpack it, and look at what it holds",
+            Self::Pattern { .. } => {
+                "`*` stands for any part of one name, `?` for one character, `[ab]` for one of some"
+            }
+            Self::FolderFormat { .. } => "write `format: csv`, `format: json` or `format: parquet` beside it",
+            Self::TooManyColumns { .. } => "if its keys are ids, list the `columns:` that are meant",
+            Self::Empty { .. } => "without a header or a first record, the source must list the columns",
+            Self::Header { .. } => {
+                "text is UTF-8 unless its `encoding:` is said; without a header, say so and name the columns"
+            }
             Self::WrongFormat { advice, .. } => advice,
             Self::ColumnCount { .. } => "name all columns in their order, or leave the names to the header",
             Self::ColumnsDiffer { .. } => "make two raw tables, and put them together by UNION ALL",
@@ -206,7 +271,7 @@ impl From<RawError> for DataFusionError {
 }
 
 /// Says what lies near a path where no file is.
-fn missing_hint(path: &Path) -> String {
+pub(super) fn missing_hint(path: &Path) -> String {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(entries) = fs::read_dir(folder) else {
         return format!("there is no folder `{}` that can be read", folder.display());

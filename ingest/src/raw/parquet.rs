@@ -33,7 +33,7 @@ pub(super) fn parquet_files(paths: &[PathBuf], progress: &Arc<dyn Progress>) -> 
     let mut files: Vec<Arc<dyn RawFile>> = Vec::new();
     for path in paths {
         let file = File::open(path).map_err(|source| RawError::opening(path, source))?;
-        let size_bytes = file.metadata().map_err(|source| RawError::reading(path, false, source))?.len();
+        let size_bytes = file.metadata().map_err(|source| RawError::reading(path, None, source))?.len();
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
             .map_err(|source| RawError::NotParquet { path: path.clone(), source })?;
         let own = columns_of(&metadata);

@@ -8,8 +8,10 @@
 use std::io::{self, Read};
 
 use csv_core::ReadFieldResult;
+use memchr::{memchr_iter, memchr2};
 
-use super::account::{FIELD_COUNT, NOT_UTF8, NUL_BYTE, TOO_LONG, UNTERMINATED_QUOTE, Unparsable};
+use super::account::{FIELD_COUNT, NUL_BYTE, TOO_LONG, UNTERMINATED_QUOTE, Unparsable};
+use super::encoding::Encoding;
 use super::format::CsvDialect;
 
 /// How much is read at a time.
@@ -18,7 +20,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// that needs it more often is not CSV, and is given up record by record instead.
 const MAX_RETURNS: u32 = 1_000;
 /// What Windows programs put before UTF-8 text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A record, or what can't be read as one.
 pub(super) enum Piece<'a> {
@@ -36,6 +38,8 @@ pub(super) struct Record<'a> {
     /// The contents of the fields, end to end.
     text: &'a [u8],
     ends: &'a [FieldEnd],
+    /// How the file is written; the record is UTF-8 by now, but for what could not be decoded.
+    encoding: Encoding,
 }
 
 #[derive(Clone, Copy)]
@@ -73,13 +77,13 @@ impl<'a> Record<'a> {
         if self.text.contains(&0) {
             return Err(self.flaw(NUL_BYTE, "the record holds a NUL byte".to_owned()));
         }
-        let not_utf8 = || self.flaw(NOT_UTF8, "the record is not UTF-8".to_owned());
-        let text = std::str::from_utf8(self.text).map_err(|_| not_utf8())?;
+        let not_text = || self.encoding.flaw(self.line, self.raw);
+        let text = std::str::from_utf8(self.text).map_err(|_| not_text())?;
         // Two broken halves of a character in neighbouring fields are whole only when put together.
         if text.is_ascii() || self.ends.iter().all(|field| text.is_char_boundary(field.end)) {
             Ok(Fields { text, ends: self.ends })
         } else {
-            Err(not_utf8())
+            Err(not_text())
         }
     }
 
@@ -112,8 +116,12 @@ pub(super) struct RecordReader<R> {
     text: Vec<u8>,
     text_length: usize,
     ends: Vec<FieldEnd>,
+    quote: Option<u8>,
+    encoding: Encoding,
     max_record_bytes: usize,
     returns_left: u32,
+    /// Whether the last byte before `start` is a CR, whose line is not counted yet.
+    is_after_cr: bool,
 }
 
 /// What [`RecordReader::advance`] came to; the record itself lies in the reader.
@@ -125,30 +133,29 @@ enum Step {
 
 impl<R: Read> RecordReader<R> {
     /// Starts at the first byte after a byte order mark.
-    pub(super) fn new(input: R, dialect: &CsvDialect) -> io::Result<Self> {
+    pub(super) fn new(input: R, dialect: &CsvDialect, encoding: Encoding) -> io::Result<Self> {
+        let mut parser = csv_core::ReaderBuilder::new();
+        parser.delimiter(dialect.delimiter).quote(dialect.quote.unwrap_or(b'"')).quoting(dialect.quote.is_some());
         let mut reader = Self {
             input,
             window: Vec::new(),
             start: 0,
             taken: 0,
-            parser: csv_core::ReaderBuilder::new().delimiter(dialect.delimiter).build(),
+            parser: parser.build(),
             text: vec![0; CHUNK_BYTES],
             text_length: 0,
             ends: Vec::new(),
+            quote: dialect.quote,
+            encoding,
             max_record_bytes: dialect.max_record_bytes,
             returns_left: MAX_RETURNS,
+            is_after_cr: false,
         };
         reader.fill()?;
         if reader.window.starts_with(BYTE_ORDER_MARK) {
             reader.start = BYTE_ORDER_MARK.len();
         }
         Ok(reader)
-    }
-
-    /// Returns the bytes that are read and not yet given out; before the first record, up to 64 KiB from the start of
-    /// the text.
-    pub(super) fn head(&self) -> &[u8] {
-        &self.window[self.start..]
     }
 
     /// Returns the input, as far as it has been read.
@@ -164,6 +171,7 @@ impl<R: Read> RecordReader<R> {
                 raw: &self.window[self.start..self.start + raw_length],
                 text: &self.text[..self.text_length],
                 ends: &self.ends,
+                encoding: self.encoding,
             })),
             Step::Flawed(row) => Some(Piece::Flawed(row)),
             Step::End => None,
@@ -171,6 +179,9 @@ impl<R: Read> RecordReader<R> {
     }
 
     fn advance(&mut self) -> io::Result<Step> {
+        if self.taken > 0 {
+            self.is_after_cr = self.window[self.start + self.taken - 1] == b'\r';
+        }
         self.start += self.taken;
         self.taken = 0;
         if !self.skip_line_ends()? {
@@ -211,10 +222,13 @@ impl<R: Read> RecordReader<R> {
     fn skip_line_ends(&mut self) -> io::Result<bool> {
         loop {
             while let Some(byte) = self.window.get(self.start).copied() {
-                match byte {
-                    b'\n' => self.parser.set_line(self.parser.line() + 1),
-                    b'\r' => {}
-                    _ => return Ok(true),
+                // A CR alone ends a line as well; of CR and LF together, the LF is counted.
+                if byte == b'\n' || self.is_after_cr {
+                    self.parser.set_line(self.parser.line() + 1);
+                }
+                self.is_after_cr = byte == b'\r';
+                if !matches!(byte, b'\n' | b'\r') {
+                    return Ok(true);
                 }
                 self.start += 1;
             }
@@ -237,7 +251,7 @@ impl<R: Read> RecordReader<R> {
     }
 
     fn end_field(&mut self, field_start: usize) {
-        let is_quoted = self.window.get(self.start + field_start) == Some(&b'"');
+        let is_quoted = self.quote.is_some() && self.window.get(self.start + field_start).copied() == self.quote;
         self.ends.push(FieldEnd { end: self.text_length, is_quoted });
     }
 
@@ -271,7 +285,7 @@ impl<R: Read> RecordReader<R> {
         let is_too_long = self.taken > self.max_record_bytes;
         let searched = self.taken.min(self.max_record_bytes);
         let record = &self.window[self.start..self.start + self.taken];
-        let first_line = record[..searched].iter().position(|byte| *byte == b'\n');
+        let first_line = memchr2(b'\n', b'\r', &record[..searched]);
         match first_line {
             Some(length) if self.returns_left > 0 => {
                 self.returns_left -= 1;
@@ -304,7 +318,7 @@ impl<R: Read> RecordReader<R> {
         let row = Unparsable::new(line, TOO_LONG, reason, &self.window[self.start..searched]);
         let lines = count_lines(&self.window[self.start..searched]);
         loop {
-            if let Some(offset) = self.window[searched..].iter().position(|byte| *byte == b'\n') {
+            if let Some(offset) = memchr2(b'\n', b'\r', &self.window[searched..]) {
                 self.start = searched + offset;
                 break;
             }
@@ -321,70 +335,15 @@ impl<R: Read> RecordReader<R> {
 
     /// Makes the parser forget the record under way.
     fn restart(&mut self, line: u64) {
+        self.is_after_cr = false;
         self.parser.reset();
         self.parser.set_line(line);
     }
 }
 
 fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    memchr_iter(b'\n', bytes).count() as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Renders each piece as `line: fields` or `line! code`.
-    fn pieces<R: Read>(reader: &mut RecordReader<R>) -> Vec<String> {
-        let mut found = Vec::new();
-        while let Some(piece) = reader.read_record().unwrap() {
-            found.push(match piece {
-                Piece::Record(record) => {
-                    let fields = record.fields().unwrap();
-                    let texts: Vec<&str> = (0..fields.count()).map(|index| fields.get(index)).collect();
-                    format!("{}: {}", record.line, texts.join("|"))
-                }
-                Piece::Flawed(row) => format!("{}! {}", row.line, row.code),
-            });
-        }
-        found
-    }
-
-    fn check(text: &str, max_record_bytes: usize, expected: &[&str]) {
-        let dialect = CsvDialect { max_record_bytes, ..CsvDialect::default() };
-        let mut reader = RecordReader::new(text.as_bytes(), &dialect).unwrap();
-        assert_eq!(pieces(&mut reader), expected, "{text:?}");
-    }
-
-    #[test]
-    fn lines_count_through_quotes_blank_lines_and_every_line_end() {
-        check("a,\"b\nb\"\n\nc,d\r\n\"e\"\"\",f", 100, &["1: a|b\nb", "4: c|d", "5: e\"|f"]);
-        check("\u{feff}a,b\r\n\r\n1,\r\n", 100, &["1: a|b", "3: 1|"]);
-        check("a,b,", 100, &["1: a|b|"]);
-        check("", 100, &[]);
-        check("\n\r\n", 100, &[]);
-    }
-
-    #[test]
-    fn an_open_quote_costs_its_line_and_no_more() {
-        check("1,\"a\n2,b\n3,c\n", 100, &["1! RAW_UNTERMINATED_QUOTE", "2: 2|b", "3: 3|c"]);
-        check("1,a\n2,\"b", 100, &["1: 1|a", "2! RAW_UNTERMINATED_QUOTE"]);
-        check("1,\"a\n2,b\n3,c\n4,d\n", 10, &["1! RAW_UNTERMINATED_QUOTE", "2: 2|b", "3: 3|c", "4: 4|d"]);
-    }
-
-    #[test]
-    fn a_record_of_exactly_the_longest_length_is_read() {
-        check("1,345\n2,3456\n3,4\n", 5, &["1: 1|345", "2! RAW_TOO_LONG", "3: 3|4"]);
-        check("1,3456", 5, &["1! RAW_TOO_LONG"]);
-    }
-
-    #[test]
-    fn an_endless_line_is_passed_over_in_little_memory() {
-        let dialect = CsvDialect { max_record_bytes: 100_000, ..CsvDialect::default() };
-        let long = io::repeat(b'x').take(8 * 1024 * 1024);
-        let text = (&b"1,a\n"[..]).chain(long).chain(&b"\n3,c\n"[..]);
-        let mut reader = RecordReader::new(text, &dialect).unwrap();
-        assert_eq!(pieces(&mut reader), ["1: 1|a", "2! RAW_TOO_LONG", "3: 3|c"]);
-        assert!(reader.window.capacity() + reader.text.capacity() < 1024 * 1024);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Gathers checked CSV records into batches of the columns that a query asks for.
+//! Gathers checked records of text into batches of the columns that a query asks for.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use super::columns::Output;
 use super::digest::RowIds;
 use super::error::RawError;
-use super::record::{Fields, Record};
 
 /// The most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 8_192;
@@ -20,7 +19,6 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// A batch of text rows in the making.
 pub(super) struct TextRows<'a> {
     file: &'a str,
-    nulls: NullWords<'a>,
     schema: &'a SchemaRef,
     columns: Vec<Column>,
     row_ids: RowIds,
@@ -43,13 +41,7 @@ enum Column {
 impl<'a> TextRows<'a> {
     /// Starts an empty batch of `outputs`, which `schema` describes; `fields` says where in a record each column of the
     /// table is.
-    pub(super) fn new(
-        file: &'a str,
-        null_words: &'a [String],
-        fields: &[usize],
-        outputs: &[Output],
-        schema: &'a SchemaRef,
-    ) -> Self {
+    pub(super) fn new(file: &'a str, fields: &[usize], outputs: &[Output], schema: &'a SchemaRef) -> Self {
         let column = |output: &Output| match *output {
             Output::Column(column) => Column::Field { index: fields[column], values: StringBuilder::new() },
             Output::File => Column::File,
@@ -59,7 +51,6 @@ impl<'a> TextRows<'a> {
         };
         Self {
             file,
-            nulls: NullWords::new(null_words),
             schema,
             columns: outputs.iter().map(column).collect(),
             row_ids: RowIds::default(),
@@ -68,25 +59,19 @@ impl<'a> TextRows<'a> {
         }
     }
 
-    pub(super) fn push(&mut self, record: &Record<'_>, fields: Fields<'_>) {
+    /// Adds a record that starts in `line` and came as `raw`; `field` gives the content of its fields, `None` for NULL.
+    pub(super) fn push<'f>(&mut self, line: u64, raw: &[u8], field: impl Fn(usize) -> Option<&'f str>) {
         for column in &mut self.columns {
             match column {
-                Column::Field { index, values } => {
-                    let text = fields.get(*index);
-                    if !fields.is_quoted(*index) && self.nulls.contain(text) {
-                        values.append_null();
-                    } else {
-                        values.append_value(text);
-                    }
-                }
+                Column::Field { index, values } => values.append_option(field(*index)),
                 Column::File => {}
-                Column::Line(values) => values.append_value(i64::try_from(record.line).unwrap_or(i64::MAX)),
-                Column::Raw(values) => values.append_value(String::from_utf8_lossy(record.raw)),
-                Column::RowId(values) => values.append_value(self.row_ids.next_id(record.raw)),
+                Column::Line(values) => values.append_value(i64::try_from(line).unwrap_or(i64::MAX)),
+                Column::Raw(values) => values.append_value(String::from_utf8_lossy(raw)),
+                Column::RowId(values) => values.append_value(self.row_ids.next_id(raw)),
             }
         }
         self.rows += 1;
-        self.bytes += record.raw.len();
+        self.bytes += raw.len();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -114,22 +99,6 @@ impl Column {
             Self::Line(values) => Arc::new(values.finish()),
             Self::File => file_column(file, rows),
         }
-    }
-}
-
-/// The words that stand for NULL. Most fields are longer than any of them, and are told apart by that alone.
-struct NullWords<'a> {
-    words: &'a [String],
-    longest: usize,
-}
-
-impl<'a> NullWords<'a> {
-    fn new(words: &'a [String]) -> Self {
-        Self { words, longest: words.iter().map(String::len).max().unwrap_or(0) }
-    }
-
-    fn contain(&self, text: &str) -> bool {
-        text.len() <= self.longest && self.words.iter().any(|word| word == text)
     }
 }
 

@@ -69,6 +69,13 @@ impl RawProvider {
         Self { schema: Arc::new(Schema::new(fields)), outputs, files: parts.files }
     }
 
+    /// Returns the table of only those files whose index `is_meant` accepts.
+    pub(super) fn only(&self, is_meant: impl Fn(usize) -> bool) -> Self {
+        let files = self.files.iter().enumerate().filter(|(index, _)| is_meant(*index));
+        let files = files.map(|(_, file)| Arc::clone(file)).collect();
+        Self { schema: Arc::clone(&self.schema), outputs: self.outputs.clone(), files }
+    }
+
     /// Plans a scan with at most `most_partitions`; a single one keeps the rows in the order of the files.
     fn plan(
         &self,
@@ -85,7 +92,10 @@ impl RawProvider {
         let partition = |scans: &[Arc<dyn FileScan>]| -> Arc<dyn PartitionStream> {
             Arc::new(RawPartition { schema: Arc::clone(&schema), scans: scans.to_vec() })
         };
-        let partitions = scans.chunks(scans_each).map(partition).collect();
+        let mut partitions: Vec<Arc<dyn PartitionStream>> = scans.chunks(scans_each).map(partition).collect();
+        if partitions.is_empty() {
+            partitions.push(partition(&[]));
+        }
         let plan = StreamingTableExec::try_new(schema, partitions, None, std::iter::empty(), false, limit)?;
         Ok(Arc::new(plan))
     }

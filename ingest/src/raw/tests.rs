@@ -36,7 +36,7 @@ impl Files {
             path
         };
         let paths = files.iter().map(path).collect();
-        Self { folder, spec: RawFileSpec { name: "t".to_owned(), paths, format } }
+        Self { folder, spec: RawFileSpec { name: "t".to_owned(), paths, format, is_format_stated: true } }
     }
 
     fn csv(text: &[u8]) -> Self {
@@ -298,7 +298,7 @@ fn what_is_wrong_with_a_file_is_said_with_what_to_do() {
     assert!(csv(b"").starts_with("RAW_FILE_EMPTY: the file `file.csv` is empty; "));
     assert!(csv(b",,\n1,2,3\n").starts_with("RAW_HEADER_INVALID: the first record of `file.csv` cannot be used"));
     assert!(csv(b"\xd0\xd5\xc3\xfb\n1\n").contains("the record is not UTF-8"));
-    assert!(csv(b"\xff\xfea\0\n\0").contains("is not UTF-8 text but UTF-16; `iconv"));
+    assert!(csv(b"a\0\n\0").contains("the record holds a NUL byte; text is UTF-8 unless its `encoding:` is said"));
     assert!(csv(b"PAR1 and more").contains("but a Parquet file; give its format as parquet"));
 
     let parquet = Files::new(&[("f.parquet", b"a,b\n1,2\n")], RawFormat::Parquet);
@@ -321,10 +321,12 @@ fn what_is_wrong_with_a_file_is_said_with_what_to_do() {
 fn formats_are_guessed_from_names() {
     let delimiter = |name: &str| match RawFormat::guess(name.as_ref()) {
         RawFormat::Csv(dialect) => Some(dialect.delimiter),
+        RawFormat::Json(_) => Some(b'{'),
         RawFormat::Parquet => None,
     };
-    let names = ["a/b.CSV.gz", "b.tsv", "b.parquet", "b"];
-    assert_eq!(names.map(delimiter), [Some(b','), Some(b'\t'), None, Some(b',')]);
+    let names = ["a/b.CSV.gz", "b.tsv.zst", "b.parquet", "b", "b.jsonl.gz", "b.json"];
+    let expected = [Some(b','), Some(b'\t'), None, Some(b','), Some(b'{'), Some(b'{')];
+    assert_eq!(names.map(delimiter), expected);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::account::{FileAccount, FlawSink, NoProgress, Progress, Records, TallySheet, Unparsable};
-use super::columns::{Output, match_columns, unique_names};
+use super::columns::{Output, check_column_count, match_columns, unique_names};
 use super::error::RawError;
 use super::format::CsvDialect;
 use super::input::TextReader;
@@ -36,6 +36,7 @@ pub(super) fn text_files(
         } else {
             (names.len(), (0..names.len()).collect())
         };
+        check_column_count(path, field_count)?;
         let records = TextRecords { path: path.clone(), dialect: dialect.clone(), field_count };
         let account = Arc::new(FileAccount::new(records.clone()));
         files.push(Arc::new(TextFile { records, fields, account, progress: Arc::clone(progress) }));
@@ -157,14 +158,14 @@ impl FileScan for TextScan {
     fn run(&self, emit: &mut Emit<'_>) -> Result<ControlFlow<()>, RawError> {
         let file = self.file.as_ref();
         let mut reader = file.records.open(file.account.wants_digest(), Arc::clone(&file.progress))?;
-        let null_words = &file.records.dialect.null_words;
-        let mut rows = TextRows::new(file.account.path(), null_words, &file.fields, &self.outputs, &self.schema);
+        let nulls = NullWords::new(&file.records.dialect.null_words);
+        let mut rows = TextRows::new(file.account.path(), &file.fields, &self.outputs, &self.schema);
         let mut sheet = TallySheet::default();
         while let Some(piece) = reader.read_record()? {
             match file.records.row(piece) {
                 Err(_) => sheet.unparsable(),
                 Ok((record, fields)) => {
-                    rows.push(&record, fields);
+                    rows.push(record.line, record.raw, |index| nulls.content(&fields, index));
                     sheet.parsed(1);
                 }
             }
@@ -177,5 +178,28 @@ impl FileScan for TextScan {
         }
         file.account.settle(sheet, reader.finish()?)?;
         Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The words that stand for NULL. Most fields are longer than any of them, and are told apart by that alone.
+struct NullWords<'a> {
+    words: &'a [String],
+    longest: usize,
+}
+
+impl<'a> NullWords<'a> {
+    fn new(words: &'a [String]) -> Self {
+        Self { words, longest: words.iter().map(String::len).max().unwrap_or(0) }
+    }
+
+    /// Returns the content of a field; `None` where it is a word for NULL and nobody has put it in quotes.
+    fn content<'f>(&self, fields: &Fields<'f>, index: usize) -> Option<&'f str> {
+        let text = fields.get(index);
+        let is_null = !fields.is_quoted(index) && self.contain(text);
+        (!is_null).then_some(text)
+    }
+
+    fn contain(&self, text: &str) -> bool {
+        text.len() <= self.longest && self.words.iter().any(|word| word == text)
     }
 }

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, new_null_array};
+use chrono::{DateTime, NaiveDate, Utc};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, TimestampMicrosecondArray, new_null_array,
+};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
-use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Field, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use tagmill_schemas::clock::BusinessZone;
@@ -16,6 +20,7 @@ use super::exact;
 use super::quarantine::{Place, Quarantine, Refusal};
 use super::targets::InputColumn;
 use crate::error::IngestError;
+use crate::values;
 
 /// The columns that carry a row's place through a row-wise SELECT.
 pub(crate) const LINEAGE: [&str; 3] = ["_file", "_line", "_raw"];
@@ -223,6 +228,10 @@ fn cast_column(
         }
         _ => array.clone(),
     };
+    if let (DataType::Date32, Some(texts)) = (ty, plain.as_string_opt::<i32>()) {
+        let days = texts.iter().map(|text| parse_day(text?, zone).map(Date32Type::from_naive_date));
+        return Ok(Arc::new(days.collect::<Date32Array>()));
+    }
     if plain.data_type() == ty { Ok(plain) } else { cast_with_options(&plain, ty, &options) }
 }
 
@@ -242,20 +251,21 @@ fn micros(instants: impl Iterator<Item = Option<DateTime<Utc>>>) -> ArrayRef {
 
 /// Reads a time: with an offset as it stands, without one as a local time of the zone.
 fn parse_time(text: &str, zone: BusinessZone) -> Option<DateTime<Utc>> {
+    let local = values::parse_time(text).map(|local| zone.instant_of(local));
+    local.or_else(|| parse_instant(text))
+}
+
+/// Reads a day; that of a time with an offset is the one on which it falls in the zone.
+fn parse_day(text: &str, zone: BusinessZone) -> Option<NaiveDate> {
+    values::parse_date(text).or_else(|| parse_instant(text).map(|instant| zone.day_of(instant)))
+}
+
+/// Reads a time that has an offset.
+fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Some(instant.with_timezone(&Utc));
-    }
-    for format in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"] {
-        if let Ok(local) = NaiveDateTime::parse_from_str(text, format) {
-            return Some(zone.instant_of(local));
-        }
-    }
-    if let Ok(instant) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z") {
-        return Some(instant.with_timezone(&Utc));
-    }
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(zone.instant_of(day.and_time(NaiveTime::MIN)))
+    let found = DateTime::parse_from_rfc3339(text);
+    let found = found.or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z"));
+    found.ok().map(|instant| instant.with_timezone(&Utc))
 }
 
 #[cfg(test)]
@@ -346,7 +356,26 @@ mod tests {
         check("2011-06-01 08:26:00", Some("2011-06-01T07:26:00+00:00"));
         check("2010-12-01 08:26", Some("2010-12-01T08:26:00+00:00"));
         check("2010-12-01T08:26:00+08:00", Some("2010-12-01T00:26:00+00:00"));
+        check(" 2010-12-01 08:26:00.5-05:00", Some("2010-12-01T13:26:00.500+00:00"));
+        check("2011/6/1 下午 8:26", Some("2011-06-01T19:26:00+00:00"));
+        check("2011年6月1日", Some("2011-05-31T23:00:00+00:00"));
         check("2011-02-30 00:00:00", None);
         check("soon", None);
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone_where_the_time_has_an_offset() {
+        let zone = BusinessZone::default();
+        let texts =
+            ["2026/6/1", "2026年6月1日", "2026-06-01 23:59", "2026-05-31T16:00:00Z", "2026-06-01T00:00:00+08:00"];
+        for text in texts {
+            assert_eq!(parse_day(text, zone).map(|day| day.to_string()).as_deref(), Some("2026-06-01"), "{text}");
+        }
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("2026.6.1"), None, Some("6/1/2026")]));
+        for guise in [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View] {
+            let given = cast_with_options(&texts, &guise, &CastOptions::default()).expect("a guise");
+            let days = cast_column(&given, &DataType::Date32, zone).expect("days");
+            assert_eq!(days.as_primitive::<Date32Type>().iter().collect::<Vec<_>>(), [Some(20_605), None, None]);
+        }
     }
 }

@@ -1,26 +1,32 @@
 //! What the steps of a run share, and the order in which they are taken.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use tagmill_schemas::clock::BusinessZone;
-use tagmill_store::{GuardCount, PRIVATE_KEY, Run, SourceState, Stager, TableFill, arrow_type};
+use tagmill_store::{GuardCount, Run, SourceState, Staged, StoreError, TableFill};
+use tokio::task::JoinHandle;
 
 use super::IngestOptions;
 use super::conform::Conformer;
 use super::files::RawFiles;
+use super::identity::ChangedPeople;
 use super::input::Input;
 use super::keys::{CustomerKeys, FollowKeys};
 use super::mapping::Mapper;
 use super::quarantine::Quarantine;
+use super::read_before::{ReadBefore, Skipped};
 use super::report::{FileCount, RunReport, TableCount};
 use super::sink::Sink;
 use super::targets::{InputColumn, ORDER, input_columns};
+use super::unmatched;
 use crate::error::IngestError;
-use crate::source::{DeclaredColumn, Mode, Source, TableSelect};
+use crate::source::{Mode, Source, TableSelect};
+
+/// Files that are made at once, each with its rows in memory, beside the rows that are resolved meanwhile.
+const STAGING_AT_ONCE: usize = 2;
 
 /// What the steps of a run share.
 pub(crate) struct RunContext<'s> {
@@ -32,8 +38,12 @@ pub(crate) struct RunContext<'s> {
     stated: Option<DateTime<Utc>>,
     pub(crate) is_dry_run: bool,
     pub(crate) quarantine: Quarantine,
+    /// Files in the making, the oldest first, while rows of the next ones are resolved.
+    staging: VecDeque<(&'static str, JoinHandle<Result<Staged, StoreError>>)>,
     pub(crate) customers: CustomerKeys,
     pub(crate) follows: FollowKeys,
+    /// What this run changes of that which tells whose an event is.
+    pub(crate) people: ChangedPeople,
     /// The groups that this run lists, by name.
     pub(crate) staged_groups: HashMap<String, String>,
     /// The rows of `tag` as this run leaves them, once it has filled `tag`.
@@ -44,6 +54,8 @@ pub(crate) struct RunContext<'s> {
     pub(crate) ended_follows: Option<HashSet<u32>>,
     /// The raw files that the SELECT under way reads.
     reads: RawFiles,
+    /// The raw files that the target that only adds has read in an earlier run.
+    skipped: Skipped,
     files: Vec<FileCount>,
     tables: Vec<TableCount>,
     notes: Vec<String>,
@@ -97,13 +109,16 @@ impl<'s> RunContext<'s> {
             stated,
             is_dry_run: options.is_dry_run,
             quarantine,
+            staging: VecDeque::new(),
             customers: CustomerKeys::default(),
             follows: FollowKeys::default(),
+            people: ChangedPeople::default(),
             staged_groups: HashMap::new(),
             tags: None,
             follow_added: None,
             ended_follows: None,
             reads: RawFiles::default(),
+            skipped: Skipped::default(),
             files: Vec::new(),
             tables: Vec::new(),
             notes,
@@ -111,48 +126,72 @@ impl<'s> RunContext<'s> {
         })
     }
 
-    /// Fills every target of the input, in the order in which they refer to each other.
+    /// Fills every target of the input, in the order in which they refer to each other. Then events that wait for their person
+    /// are tried again.
     pub(crate) async fn fill(&mut self, input: Input) -> Result<(), IngestError> {
         self.customers = CustomerKeys::load(self.run.base(), &self.source.id_space).await?;
         self.follows = FollowKeys::load(self.run.base()).await?;
+        let is_awaited = unmatched::waiting_in(self.run.base()) > 0;
         match input {
-            Input::Files { mapper, files, tables, digests } => {
+            Input::Files { mapper, files, tables, digests, read_before } => {
+                self.people = ChangedPeople::expecting(Some((&mapper, tables.as_slice())), is_awaited).await;
                 let mut read = BTreeSet::new();
                 for name in ORDER {
                     for select in tables.iter().filter(|table| table.table == *name) {
                         let digest = digests.get(*name).cloned().unwrap_or_default();
-                        read.extend(self.fill_from_select(&mapper, select, &files, digest).await?);
+                        read.extend(self.fill_from_select(&mapper, select, &files, digest, &read_before).await?);
                     }
                 }
-                self.settle_files(&files, &read).await
+                self.settle_files(&files, &read).await?;
             }
             Input::Sample { tables, digest, .. } => {
+                self.people = ChangedPeople::expecting(None, is_awaited).await;
                 for name in ORDER {
                     if let Some((_, batches)) = tables.iter().find(|(table, _)| table == name) {
                         self.fill_from_sample(name, batches, digest.clone()).await?;
                     }
                 }
-                Ok(())
             }
+        }
+        unmatched::retry(self).await
+    }
+
+    /// Notes what has become of the events that were waiting for their person.
+    pub(crate) fn tell_waiting(&mut self, waiting: u64, found: u64, ambiguous: u64) {
+        let mut note = format!("{found} of {waiting} waiting events found their customer");
+        if ambiguous > 0 {
+            note.push_str(&format!("; {ambiguous} fit several and went into quarantine"));
+        }
+        self.notes.push(note);
+        if let Some(event) = self.tables.iter_mut().find(|table| table.table == "event") {
+            event.change("waited", found);
         }
     }
 
-    /// Fills one target, and tells which raw tables its SELECT reads.
+    /// Fills one target, and tells of which raw tables its SELECT reads every file.
     async fn fill_from_select(
         &mut self,
         mapper: &Mapper,
         select: &TableSelect,
         files: &RawFiles,
         digest: String,
+        read_before: &ReadBefore,
     ) -> Result<BTreeSet<String>, IngestError> {
         let with_raw = select.table == "event";
         let mut mapped = mapper.plan(select, with_raw).await?;
+        let skipped = read_before.skipped(select, &mapped);
+        if !skipped.is_empty() {
+            mapped = read_before.mapper_without(&skipped)?.plan(select, with_raw).await?;
+            self.notes.push(skipped.note(&select.table));
+            self.skipped = skipped.clone();
+        }
         self.declare(select)?;
         self.mark_private(&select.table, &mut mapped.columns);
         if mapped.row_wise_over.is_none() {
             let why = "joins, groups or limits, so its rejected rows carry no line";
             self.notes.push(format!("the SELECT for `{}` {why}", select.table));
         }
+        let files = files.without(&skipped);
         self.reads = files.of(|table| mapped.reads.contains(table));
         let batches = mapper.run(&select.table, &mapped).await?;
         let mut count = self.fill_target(select, &mapped.columns, batches, digest).await?;
@@ -163,7 +202,10 @@ impl<'s> RunContext<'s> {
             count.filtered = parsed.checked_sub(count.mapped);
         }
         self.tables.push(count);
-        Ok(mapped.reads)
+        if let Some(fill) = self.state.tables.get_mut(&select.table) {
+            fill.read_files = read_before.remember(select, &mapped, self.quarantine.unsettled_files());
+        }
+        Ok(if skipped.is_empty() { mapped.reads } else { BTreeSet::new() })
     }
 
     /// How many records of the raw files behind the SELECT under way could not be read: a listing that comes from such
@@ -239,75 +281,46 @@ impl<'s> RunContext<'s> {
     fn settle_target(&mut self, select: &TableSelect, columns: &[InputColumn], count: &mut TableCount, digest: String) {
         let table = select.table.as_str();
         count.duplicate = self.quarantine.count(table, |code| code == "DUPLICATE");
-        count.unmatched = self.quarantine.count(table, |code| code.starts_with("UNMATCHED_"));
+        // A row that says again what another said is listed all the same, and so is an event that waits for its person.
+        let listed = count.accepted + count.duplicate + count.unmatched;
+        count.unmatched += self.quarantine.count(table, |code| code.starts_with("UNMATCHED_"));
         let is_rejected =
             |code: &str| code != "DUPLICATE" && !code.starts_with("UNMATCHED_") && !code.starts_with("RAW_");
         count.rejected = self.quarantine.count(table, is_rejected);
         let before = self.state.tables.get(table).map_or(0, |fill| fill.listed);
-        // A row that says again what another said is listed all the same.
-        let listed = count.accepted + count.duplicate;
-        self.counts.push(GuardCount {
+        let guarded = GuardCount {
             what: format!("rows for `{table}`"),
             before,
             after: listed,
             // Taxonomy and organisation are small: one group of three is a third of them.
             is_full: select.mode == Mode::Full && matches!(table, "customer" | "follow" | "assignment"),
-        });
+        };
+        // Where files were skipped, fewer rows mean nothing: there may be no new file at all.
+        if select.mode != Mode::Append || self.skipped.is_empty() {
+            self.counts.push(guarded);
+        }
         let fill = TableFill {
             columns: columns.iter().map(|column| column.name.clone()).collect(),
             priority: select.priority,
             input_digest: digest,
             listed,
             full_reading: self.state.tables.get(table).and_then(|fill| fill.full_reading.clone()),
+            read_files: None,
         };
         self.state.tables.insert(table.to_owned(), fill);
     }
 
     /// Closes the accounts of the raw files, and puts every record that could not be read into quarantine.
     async fn settle_files(&mut self, files: &RawFiles, read: &BTreeSet<String>) -> Result<(), IngestError> {
-        let unread: BTreeSet<&str> = files.tables().filter(|table| !read.contains(*table)).collect();
+        let has_skipped = |table: &str| !self.skipped.is_empty() && table == self.skipped.table;
+        let unread: BTreeSet<&str> =
+            files.tables().filter(|table| !read.contains(*table) && !has_skipped(table)).collect();
         let note = |table: &str| format!("no SELECT reads the raw table `{table}`, so its rows were only counted");
         self.notes.extend(unread.into_iter().map(note));
+        // A file that is skipped is not even counted, unless another target reads it.
+        let files = if read.contains(&self.skipped.table) { files.clone() } else { files.without(&self.skipped) };
         let tallies = files.settle(&mut self.quarantine).await?;
         self.files = tallies.into_iter().map(FileCount::from).collect();
-        Ok(())
-    }
-
-    /// Adds declared columns to the target.
-    fn declare(&mut self, select: &TableSelect) -> Result<(), IngestError> {
-        if select.declared.is_empty() {
-            return Ok(());
-        }
-        let fields: Vec<Field> = select.declared.iter().map(declared_field).collect();
-        Ok(self.run.declare(&select.table, &Schema::new(fields))?)
-    }
-
-    /// A column that any source has declared private is private, whoever fills it.
-    fn mark_private(&self, table: &str, columns: &mut [InputColumn]) {
-        let Ok(schema) = self.run.schema(table) else { return };
-        for column in columns {
-            let field = schema.field_with_name(&column.name);
-            column.is_private |= field.is_ok_and(|field| field.metadata().contains_key(PRIVATE_KEY));
-        }
-    }
-
-    /// Two sources fill one column of a shared id space only where both say who wins.
-    fn refuse_taken_columns(&self, select: &TableSelect, columns: &[InputColumn]) -> Result<(), IngestError> {
-        for (other, state) in self.others() {
-            let Some(fill) = state.tables.get(&select.table) else { continue };
-            let is_shared = select.table == "customer" && state.id_space == self.source.id_space;
-            let taken =
-                columns.iter().find(|column| column.name != "customer_id" && fill.columns.contains(&column.name));
-            let Some(column) = taken.filter(|_| is_shared) else { continue };
-            let (table, column, other) = (select.table.clone(), column.name.clone(), other.clone());
-            match (fill.priority, select.priority) {
-                (Some(theirs), Some(ours)) if theirs != ours => {}
-                (Some(_), Some(priority)) => {
-                    return Err(IngestError::PriorityTaken { table, column, other, priority });
-                }
-                _ => return Err(IngestError::ColumnTaken { table, column, other }),
-            }
-        }
         Ok(())
     }
 
@@ -332,13 +345,25 @@ impl<'s> RunContext<'s> {
         if self.is_dry_run || batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        let stager: Stager = self.run.stager(table)?;
-        let staged = tokio::task::spawn_blocking(move || stager.stage(bucket, batches)).await;
-        Ok(self.run.add(table, staged.map_err(IngestError::internal)??)?)
+        let stager = self.run.stager(table)?;
+        while self.staging.len() >= STAGING_AT_ONCE {
+            self.settle_oldest().await?;
+        }
+        self.staging.push_back((table, tokio::task::spawn_blocking(move || stager.stage(bucket, batches))));
+        Ok(())
+    }
+
+    /// Waits until the file that has been in the making longest is whole, and takes it into the run.
+    async fn settle_oldest(&mut self) -> Result<(), IngestError> {
+        let Some((table, staging)) = self.staging.pop_front() else { return Ok(()) };
+        Ok(self.run.add(table, staging.await.map_err(IngestError::internal)??)?)
     }
 
     /// Ends reading: the quarantine is staged, and the report adds up.
     pub(crate) async fn finish(mut self) -> Result<(Run, Finished), IngestError> {
+        while !self.staging.is_empty() {
+            self.settle_oldest().await?;
+        }
         let read_until = self.read_by();
         let refused = self.quarantine.counts().iter().map(|(t, code, count)| (t.clone(), (*code).to_owned(), *count));
         let report = RunReport {
@@ -359,13 +384,4 @@ impl<'s> RunContext<'s> {
         self.state.last_read_from = Some(self.read_from);
         Ok((self.run, Finished { counts: self.counts, state: self.state, report }))
     }
-}
-
-/// A declared column as the table keeps it: whether it is private goes with it wherever its schema goes.
-fn declared_field(column: &DeclaredColumn) -> Field {
-    let field = Field::new(&column.name, arrow_type(column.ty), true);
-    if !column.is_private {
-        return field;
-    }
-    field.with_metadata(HashMap::from([(PRIVATE_KEY.to_owned(), "true".to_owned())]))
 }

@@ -106,6 +106,7 @@ async fn merge_bucket(
     let kept: Vec<u32> = (0..pairs.len()).filter(|row| pairs[*row].base.is_some()).map(|row| row as u32).collect();
     let after = super::merge::take_rows(&merged, &kept)?;
     let changed = rows_that_differ(&unchanged, &after)?;
+    context.people.keep_customers(bucket, &merged)?;
     context.run.replace_bucket("customer", bucket)?;
     context.stage("customer", Some(bucket), vec![merged]).await?;
     Ok(changed)

@@ -1,40 +1,40 @@
-//! Events: matched to customers, told from repeats, sorted by customer, and appended.
+//! Events: matched to customers, told from repeats, and appended. Those whose person is not known yet wait.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use datafusion::arrow::compute::{SortColumn, lexsort_to_indices, take};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::util::display::array_value_to_string;
-use sha2::{Digest, Sha256};
-use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::conform::{place_of, raw_of};
 use super::context::{RunContext, Target};
-use super::keys::{read_each, text_at};
-use super::listed::{refuse_unmatched, with_source};
-use super::merge::{Pair, Wins, concat, merge, take_rows, with_column};
+use super::event_rows::EventRows;
+use super::identity::{Found, Identities, WantedKeys};
+use super::keys::{HashMap, id_hash, read_each, text_at};
+use super::listed::with_source;
+use super::merge::{take_rows, with_column};
+use super::person::PersonColumns;
 use super::quarantine::Refusal;
+use super::unmatched::{UNMATCHED, UnmatchedRows, waiting_in};
 use crate::error::IngestError;
 
-/// Rows of one bucket that wait in memory before they are sorted and staged.
-const BUCKET_ROWS: usize = 1 << 20;
-/// Bytes that wait in all buckets together before the largest of them is staged: properties may be long.
-const WAITING_BYTES: usize = 256 * 1024 * 1024;
-
-/// Takes events in and stages them: rows wait in bounded memory, and every event of the source that was ever brought costs
-/// a hash of its id and one of its content.
+/// Takes events in and stages them in bounded memory. Every event of the source that was ever brought costs a hash of its id
+/// and one of its content.
 #[derive(Default)]
 pub(super) struct EventSink {
-    /// By event id, hashed to 128 bits.
+    /// By event id, hashed to 128 bits. Those that wait for their person are among them.
     known: HashMap<u128, Known>,
-    waiting: BTreeMap<u32, Waiting>,
+    /// The customers by what the source names them by, beside their outside id.
+    identities: Identities,
+    rows: EventRows,
+    unmatched: UnmatchedRows,
     /// Events that no run has brought before.
     new: u64,
     /// Events that an earlier run has brought, the same as now.
     again: u64,
+    /// Events that no run has brought before, and whose person is not known.
+    waiting: u64,
 }
 
 /// What is known of an event.
@@ -43,14 +43,6 @@ struct Known {
     content: i64,
     /// Whether this run has listed it.
     is_listed: bool,
-}
-
-/// Rows of one bucket that wait.
-#[derive(Default)]
-struct Waiting {
-    batches: Vec<RecordBatch>,
-    rows: usize,
-    bytes: usize,
 }
 
 /// What an event is to those that came before it.
@@ -66,22 +58,40 @@ enum Verdict {
     Conflict,
 }
 
+/// The rows of a batch that are new, with the hashes of their content.
+#[derive(Default)]
+struct NewRows {
+    matched: Vec<u32>,
+    customers: Vec<i64>,
+    matched_hashes: Vec<i64>,
+    unmatched: Vec<u32>,
+    unmatched_hashes: Vec<i64>,
+}
+
 impl EventSink {
-    /// Loads what this source brought before.
-    pub(super) async fn open(context: &RunContext<'_>) -> Result<Self, IngestError> {
+    /// Loads what this source brought before, and the customers' keys that it names them by.
+    pub(super) async fn open(context: &RunContext<'_>, target: &Target<'_>) -> Result<Self, IngestError> {
+        let names = target.columns.iter().map(|column| column.name.as_str());
+        let identities = Identities::load(context, WantedKeys::of_columns(names)).await?;
+        let base = context.run.base();
         let source = context.source.name.replace('\'', "''");
-        let sql = format!("SELECT event_id, content_hash FROM event WHERE source = '{source}'");
-        let mut known = HashMap::new();
-        read_each(context.run.base(), "event", &sql, |batch| {
-            let hashes = batch.column(1).as_primitive::<Int64Type>();
-            for row in 0..batch.num_rows() {
-                let event = Known { content: hashes.value(row), is_listed: false };
-                known.insert(id_hash(text_at(batch, "event_id", row).unwrap_or_default()), event);
+        let mut known = HashMap::default();
+        for table in ["event", UNMATCHED] {
+            if table == UNMATCHED && waiting_in(base) == 0 {
+                continue;
             }
-            Ok(())
-        })
-        .await?;
-        Ok(Self { known, ..Self::default() })
+            let sql = format!("SELECT event_id, content_hash FROM {table} WHERE source = '{source}'");
+            read_each(base, table, &sql, |batch| {
+                let hashes = batch.column(1).as_primitive::<Int64Type>();
+                for row in 0..batch.num_rows() {
+                    let event = Known { content: hashes.value(row), is_listed: false };
+                    known.insert(id_hash(text_at(batch, "event_id", row).unwrap_or_default()), event);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(Self { known, identities, ..Self::default() })
     }
 
     /// Takes conformed rows in.
@@ -91,39 +101,72 @@ impl EventSink {
         rows: &RecordBatch,
         target: &mut Target<'_>,
     ) -> Result<(), IngestError> {
-        let hashes = content_hashes(rows, target);
-        let (mut kept, mut customers, mut kept_hashes) = (Vec::new(), Vec::new(), Vec::new());
+        let new = self.sort_out(context, rows, content_hashes(rows, target))?;
+        self.new += new.matched.len() as u64;
+        self.waiting += new.unmatched.len() as u64;
+        let matched = take_rows(rows, &new.matched)?;
+        let unmatched = take_rows(rows, &new.unmatched)?;
+        // What waits has been read all the same.
+        note_types(context, &matched);
+        note_types(context, &unmatched);
+        let hashes: ArrayRef = Arc::new(Int64Array::from(new.matched_hashes));
+        let matched = with_source(&with_column(&matched, "content_hash", hashes)?, &context.source.name)?;
+        self.rows.add(context, &matched, &new.customers).await?;
+        self.unmatched.add_new(context, &unmatched, new.unmatched_hashes).await
+    }
+
+    /// Finds out whose each row is and whether it is new; what is not taken goes into quarantine.
+    fn sort_out(
+        &mut self,
+        context: &mut RunContext<'_>,
+        rows: &RecordBatch,
+        hashes: Vec<i64>,
+    ) -> Result<NewRows, IngestError> {
+        let person = PersonColumns::of(rows);
+        let mut new = NewRows::default();
         for (row, hash) in hashes.into_iter().enumerate() {
-            let Some(customer) = context.customers.get(text_at(rows, "customer_id", row).unwrap_or_default()) else {
-                refuse_unmatched(context, rows, "event", row)?;
-                continue;
+            let found = self.identities.find(&person, row, |id| context.customers.get(id));
+            let refusal = match found {
+                Found::Unnamed(refusal) => Some(refusal),
+                found => self.place(text_at(rows, "event_id", row).unwrap_or_default(), (row, hash), found, &mut new),
             };
-            let id = text_at(rows, "event_id", row).unwrap_or_default();
-            let refusal = match self.judge(id, hash) {
-                Verdict::New => {
-                    kept.push(row as u32);
-                    customers.push(i64::from(customer));
-                    kept_hashes.push(hash);
-                    continue;
-                }
-                Verdict::Again => {
-                    self.again += 1;
-                    continue;
-                }
-                Verdict::Duplicate => Refusal::new("DUPLICATE", format!("event `{id}` was brought before")),
-                Verdict::Conflict => {
-                    let reason = format!("event `{id}` was brought before with other values; the first stays");
-                    Refusal::new("EVENT_ID_CONFLICT", reason)
-                }
-            };
-            context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
+            if let Some(refusal) = refusal {
+                context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
+            }
         }
-        self.new += kept.len() as u64;
-        let rows = take_rows(rows, &kept)?;
-        note_types(context, &rows);
-        let rows = completed(context, &rows, &customers, kept_hashes)?;
-        self.keep(&rows, &customers)?;
-        self.stage_full(context).await
+        Ok(new)
+    }
+
+    /// Puts a row where it belongs, or says why it is not taken.
+    fn place(&mut self, id: &str, (row, hash): (usize, i64), found: Found, new: &mut NewRows) -> Option<Refusal> {
+        match (self.judge(id, hash), found) {
+            (Verdict::New, Found::Customer(customer)) => {
+                new.matched.push(row as u32);
+                new.customers.push(i64::from(customer));
+                new.matched_hashes.push(hash);
+                None
+            }
+            (Verdict::New, Found::Nobody) => {
+                new.unmatched.push(row as u32);
+                new.unmatched_hashes.push(hash);
+                None
+            }
+            (Verdict::New, Found::Ambiguous(reason)) => {
+                // It is kept nowhere, so that it is no repeat when it comes again.
+                self.known.remove(&id_hash(id));
+                Some(Refusal::new("IDENTITY_CONFLICT", reason))
+            }
+            (Verdict::New, Found::Unnamed(refusal)) => Some(refusal),
+            (Verdict::Again, _) => {
+                self.again += 1;
+                None
+            }
+            (Verdict::Duplicate, _) => Some(Refusal::new("DUPLICATE", format!("event `{id}` was brought before"))),
+            (Verdict::Conflict, _) => {
+                let reason = format!("event `{id}` was brought before with other values; the first stays");
+                Some(Refusal::new("EVENT_ID_CONFLICT", reason))
+            }
+        }
     }
 
     /// Holds an event against what was brought before, and notes that this run lists it.
@@ -144,84 +187,15 @@ impl EventSink {
         }
     }
 
-    /// Stages what still waits.
-    pub(super) async fn finish(
-        mut self,
-        context: &mut RunContext<'_>,
-        target: &mut Target<'_>,
-    ) -> Result<(), IngestError> {
+    /// Stages what is still held.
+    pub(super) async fn finish(self, context: &mut RunContext<'_>, target: &mut Target<'_>) -> Result<(), IngestError> {
         target.count.accepted = self.new + self.again;
+        target.count.unmatched = self.waiting;
         target.count.change("new", self.new);
         target.count.change("known", self.again);
-        while let Some(bucket) = self.waiting.first_key_value().map(|(bucket, _)| *bucket) {
-            self.stage(context, bucket).await?;
-        }
-        Ok(())
+        self.rows.finish(context).await?;
+        self.unmatched.finish(context).await
     }
-
-    fn keep(&mut self, rows: &RecordBatch, customers: &[i64]) -> Result<(), IngestError> {
-        let mut by_bucket: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (row, customer) in customers.iter().enumerate() {
-            by_bucket.entry((*customer >> BUCKET_BITS) as u32).or_default().push(row as u32);
-        }
-        for (bucket, picked) in by_bucket {
-            let rows = take_rows(rows, &picked)?;
-            let waiting = self.waiting.entry(bucket).or_default();
-            waiting.rows += picked.len();
-            waiting.bytes += rows.get_array_memory_size();
-            waiting.batches.push(rows);
-        }
-        Ok(())
-    }
-
-    /// Stages the buckets that are full, and the largest while too much waits in all of them together.
-    async fn stage_full(&mut self, context: &mut RunContext<'_>) -> Result<(), IngestError> {
-        loop {
-            let is_too_much = self.waiting.values().map(|waiting| waiting.bytes).sum::<usize>() > WAITING_BYTES;
-            let full = self.waiting.iter().find(|(_, waiting)| waiting.rows >= BUCKET_ROWS);
-            let largest = self.waiting.iter().filter(|_| is_too_much).max_by_key(|(_, waiting)| waiting.bytes);
-            let Some(bucket) = full.or(largest).map(|(bucket, _)| *bucket) else { return Ok(()) };
-            self.stage(context, bucket).await?;
-        }
-    }
-
-    /// Sorts and stages what waits in one bucket.
-    async fn stage(&mut self, context: &mut RunContext<'_>, bucket: u32) -> Result<(), IngestError> {
-        let batches = self.waiting.remove(&bucket).unwrap_or_default().batches;
-        let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(()) };
-        let sorted = sorted(&concat(&schema, &batches)?)?;
-        context.stage("event", Some(bucket), vec![sorted]).await
-    }
-}
-
-/// Rows with everything that the warehouse fills, in the columns of the table.
-fn completed(
-    context: &RunContext<'_>,
-    rows: &RecordBatch,
-    customers: &[i64],
-    hashes: Vec<i64>,
-) -> Result<RecordBatch, IngestError> {
-    let count = rows.num_rows();
-    let ingested = vec![context.read_from.timestamp_micros(); count];
-    let ingested: ArrayRef = Arc::new(TimestampMicrosecondArray::from(ingested).with_timezone("UTC"));
-    let rows = with_column(rows, "customer_no", Arc::new(Int64Array::from(customers.to_vec())))?;
-    let rows = with_column(&rows, "content_hash", Arc::new(Int64Array::from(hashes)))?;
-    let rows = with_column(&rows, "ingested_at", ingested)?;
-    let rows = with_source(&rows, &context.source.name)?;
-    let schema = context.run.schema("event")?;
-    let pairs: Vec<Pair> = (0..count).map(|row| Pair { base: None, incoming: Some(row) }).collect();
-    merge(&schema, &RecordBatch::new_empty(schema.clone()), &rows, &pairs, |_| Wins::Incoming)
-}
-
-fn sorted(rows: &RecordBatch) -> Result<RecordBatch, IngestError> {
-    let by = ["customer_no", "occurred_at"]
-        .iter()
-        .filter_map(|name| rows.column_by_name(name))
-        .map(|values| SortColumn { values: values.clone(), options: None })
-        .collect::<Vec<_>>();
-    let indices = lexsort_to_indices(&by, None).map_err(IngestError::internal)?;
-    let columns: Result<Vec<ArrayRef>, _> = rows.columns().iter().map(|column| take(column, &indices, None)).collect();
-    RecordBatch::try_new(rows.schema(), columns.map_err(IngestError::internal)?).map_err(IngestError::internal)
 }
 
 /// Notes the latest instant of each event type that came.
@@ -243,12 +217,6 @@ fn note_types(context: &mut RunContext<'_>, rows: &RecordBatch) {
             }
         }
     }
-}
-
-/// An id as 128 bits of its SHA-256: two ids collide in no warehouse that will ever be.
-fn id_hash(id: &str) -> u128 {
-    let digest = Sha256::digest(id.as_bytes());
-    digest.iter().take(16).fold(0, |hash, byte| (hash << 8) | u128::from(*byte))
 }
 
 /// A stable hash of what the source says of each event: FNV-1a over its columns in the order of the table.
@@ -300,8 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_always_has_the_same_hash_and_another_has_another() {
-        assert_eq!(id_hash("a"), id_hash("a"));
-        assert_ne!(id_hash("a"), id_hash("b"));
+    fn an_event_that_could_be_that_of_several_is_no_repeat_when_it_comes_again() {
+        let (mut sink, mut new) = (EventSink::default(), NewRows::default());
+        for row in 0..2 {
+            let refusal = sink.place("e1", (row, 1), Found::Ambiguous("why".to_owned()), &mut new);
+            assert_eq!(refusal, Some(Refusal::new("IDENTITY_CONFLICT", "why".to_owned())), "{row}");
+        }
+        assert_eq!(sink.place("e1", (2, 1), Found::Nobody, &mut new), None);
+        let again = sink.place("e1", (3, 1), Found::Customer(7), &mut new).map(|refusal| refusal.code);
+        assert_eq!((again, new.unmatched, new.matched), (Some("DUPLICATE"), vec![2], vec![]));
     }
 }

@@ -21,6 +21,13 @@ pub(super) fn changed(given: &ArrayRef, cast: &ArrayRef) -> Result<Option<Boolea
             | DataType::Decimal256(_, from),
             DataType::Decimal128(_, to),
         ) if from > to => distinct(&cast_safely(cast, given.data_type())?, given)?,
+        (
+            DataType::Decimal32(_, from)
+            | DataType::Decimal64(_, from)
+            | DataType::Decimal128(_, from)
+            | DataType::Decimal256(_, from),
+            DataType::Int32 | DataType::Int64,
+        ) if *from > 0 => distinct(&cast_safely(cast, given.data_type())?, given)?,
         (DataType::Float16 | DataType::Float32 | DataType::Float64, to) => match to {
             DataType::Decimal128(_, scale) => changed_floats(given, *scale)?,
             DataType::Int32 | DataType::Int64 => changed_floats(given, 0)?,
@@ -101,6 +108,9 @@ mod tests {
         let decimals = Decimal128Array::from(vec![Some(123_450_000), Some(123_456_789), None]);
         let decimals = decimals.with_precision_and_scale(37, 8).expect("a decimal type");
         check(Arc::new(decimals), &MONEY, &[false, true, false]);
+        let decimals = Decimal128Array::from(vec![Some(120_000_000_000), Some(127_000_000_000), None]);
+        let decimals = decimals.with_precision_and_scale(38, 10).expect("a decimal type");
+        check(Arc::new(decimals), &DataType::Int32, &[false, true, false]);
     }
 
     #[test]

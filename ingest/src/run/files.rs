@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::quarantine::{Place, Quarantine, Refusal};
+use super::read_before::Skipped;
 use crate::error::IngestError;
 use crate::raw::{FileAccount, FileTally, RawError, Unparsable};
 
@@ -30,6 +31,11 @@ impl RawFiles {
     /// The files of some raw tables.
     pub(crate) fn of(&self, is_meant: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(table, _)| is_meant(table)).cloned().collect())
+    }
+
+    /// The files but those that are skipped.
+    pub(crate) fn without(&self, skipped: &Skipped) -> Self {
+        Self(self.0.iter().filter(|(table, account)| !skipped.has(table, account.path())).cloned().collect())
     }
 
     /// What each file came to, in order. A file that no SELECT read to its end is read now, to be counted.

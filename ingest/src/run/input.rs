@@ -12,15 +12,22 @@ use tagmill_store::SourceState;
 use super::IngestOptions;
 use super::files::RawFiles;
 use super::mapping::Mapper;
+use super::read_before::{OpenedTable, ReadBefore};
 use crate::error::IngestError;
-use crate::raw::{self, FileVersion, RawFileSpec};
+use crate::raw::{self, FileVersion, RawFileSpec, RawListing};
 use crate::sample::{CorpSize, SampleCorp};
 use crate::source::{SampleSpec, Source, SourceKind, TableSelect};
 
 /// What a run reads.
 pub(crate) enum Input {
     /// Raw files and their SELECTs, opened.
-    Files { mapper: Mapper, files: RawFiles, tables: Vec<TableSelect>, digests: BTreeMap<String, String> },
+    Files {
+        mapper: Mapper,
+        files: RawFiles,
+        tables: Vec<TableSelect>,
+        digests: BTreeMap<String, String>,
+        read_before: ReadBefore,
+    },
     /// One pull of the sample corp.
     Sample { tables: Vec<(&'static str, Vec<RecordBatch>)>, taken_at: DateTime<Utc>, digest: String },
 }
@@ -45,8 +52,9 @@ impl Input {
         state: Option<&SourceState>,
         options: &IngestOptions,
     ) -> Result<Option<Self>, IngestError> {
-        let versions = versions_of(files)?;
-        let read = files_digest(files, &versions);
+        let listings = raw::list_files(files)?;
+        let versions = versions_of(&listings)?;
+        let read = files_digest(&listings, &versions);
         let digests: BTreeMap<String, String> =
             tables.iter().map(|table| (table.table.clone(), input_digest(source, table, &read))).collect();
         let is_same = |(table, digest): (&String, &String)| {
@@ -55,19 +63,24 @@ impl Input {
         if digests.iter().all(is_same) {
             return Ok(None);
         }
-        let (mut providers, mut opened) = (Vec::new(), RawFiles::default());
-        for file in files {
+        let (mut providers, mut opened, mut raw_tables) = (Vec::new(), RawFiles::default(), Vec::new());
+        for listing in &listings {
+            let file = &listing.spec;
             let table = raw::raw_table(file, options.progress.clone())?;
-            providers.push((file.name.clone(), table.provider));
-            for (path, account) in file.paths.iter().zip(table.accounts) {
+            providers.push((file.name.clone(), table.provider.clone()));
+            let mut digests = Vec::new();
+            for (path, account) in file.paths.iter().zip(&table.accounts) {
                 if let Some(version) = versions.get(path.as_path()) {
                     account.know_version(version.clone());
+                    digests.push(version.sha256().to_owned());
                 }
-                opened.add(&file.name, account);
+                opened.add(&file.name, account.clone());
             }
+            raw_tables.push(OpenedTable { listing: listing.clone(), table, digests });
         }
         let mapper = Mapper::new(&providers)?;
-        Ok(Some(Self::Files { mapper, files: opened, tables: tables.to_vec(), digests }))
+        let read_before = ReadBefore::new(source, raw_tables, state);
+        Ok(Some(Self::Files { mapper, files: opened, tables: tables.to_vec(), digests, read_before }))
     }
 
     fn open_sample(spec: &SampleSpec, state: Option<&SourceState>) -> Result<Option<Self>, IngestError> {
@@ -88,9 +101,9 @@ impl Input {
 }
 
 /// Hashes every file, once however many raw tables it belongs to.
-fn versions_of(files: &[RawFileSpec]) -> Result<HashMap<&Path, FileVersion>, IngestError> {
+fn versions_of(files: &[RawListing]) -> Result<HashMap<&Path, FileVersion>, IngestError> {
     let mut versions = HashMap::new();
-    for path in files.iter().flat_map(|file| &file.paths) {
+    for path in files.iter().flat_map(|file| &file.spec.paths) {
         if let Entry::Vacant(free) = versions.entry(path.as_path()) {
             free.insert(FileVersion::of(path)?);
         }
@@ -99,9 +112,9 @@ fn versions_of(files: &[RawFileSpec]) -> Result<HashMap<&Path, FileVersion>, Ing
 }
 
 /// SHA-256 over the bytes of the raw files and how they are read. Where they lie does not count.
-fn files_digest(files: &[RawFileSpec], versions: &HashMap<&Path, FileVersion>) -> String {
+fn files_digest(files: &[RawListing], versions: &HashMap<&Path, FileVersion>) -> String {
     let mut hash = Sha256::new();
-    for file in files {
+    for file in files.iter().map(|file| &file.spec) {
         hash.update(format!("{}={:?}\n", file.name, file.format).as_bytes());
         for path in &file.paths {
             hash.update(versions.get(path.as_path()).map_or("", FileVersion::sha256).as_bytes());
@@ -120,6 +133,6 @@ fn input_digest(source: &Source, table: &TableSelect, files_digest: &str) -> Str
     hex(hash)
 }
 
-fn hex(hash: Sha256) -> String {
+pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,15 +1,18 @@
 //! Outside keys and dense numbers: customers by id, follows by staff member and customer.
 
-use std::collections::HashMap;
-
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use datafusion::prelude::{DataFrame, SessionConfig};
 use futures::StreamExt;
+use sha2::{Digest, Sha256};
 use tagmill_store::Snapshot;
 
 use crate::error::IngestError;
+
+/// A map that is looked into for every row: its hash is seeded, and faster than the standard one.
+pub(super) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
 /// The customers of one id space, by outside id.
 #[derive(Debug, Default)]
@@ -136,12 +139,21 @@ pub(crate) async fn read_each(
     sql: &str,
     mut take: impl FnMut(&RecordBatch) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let Some(frame) = question(base, table, sql).await? else { return Ok(()) };
-    let mut batches = frame.execute_stream().await.map_err(IngestError::internal)?;
+    let Some(mut batches) = read_stream(base, table, sql).await? else { return Ok(()) };
     while let Some(batch) = batches.next().await {
         take(&batch.map_err(IngestError::internal)?)?;
     }
     Ok(())
+}
+
+/// Reads as [`read_each`] does, for those who wait for something between two batches.
+pub(crate) async fn read_stream(
+    base: Option<&Snapshot>,
+    table: &str,
+    sql: &str,
+) -> Result<Option<SendableRecordBatchStream>, IngestError> {
+    let Some(frame) = question(base, table, sql).await? else { return Ok(None) };
+    frame.execute_stream().await.map(Some).map_err(IngestError::internal)
 }
 
 async fn question(base: Option<&Snapshot>, table: &str, sql: &str) -> Result<Option<DataFrame>, IngestError> {
@@ -158,6 +170,16 @@ pub(crate) fn dense(number: i64) -> Result<u32, IngestError> {
     u32::try_from(number).map_err(|_| IngestError::internal(format!("{number} is no dense number below 2³²")))
 }
 
+/// An id as 128 bits of its SHA-256: two ids collide in no warehouse that will ever be.
+pub(crate) fn id_hash(id: &str) -> u128 {
+    first_128_bits(&Sha256::digest(id.as_bytes()))
+}
+
+/// The first 128 bits of a digest.
+pub(crate) fn first_128_bits(digest: &[u8]) -> u128 {
+    digest.iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
+}
+
 /// A text cell; `None` for NULL.
 pub(crate) fn text_at<'b>(batch: &'b RecordBatch, column: &str, row: usize) -> Option<&'b str> {
     let array = batch.column_by_name(column)?.as_string_opt::<i32>()?;
@@ -168,4 +190,15 @@ pub(crate) fn text_at<'b>(batch: &'b RecordBatch, column: &str, row: usize) -> O
 pub(crate) fn instant_at(batch: &RecordBatch, column: &str, row: usize) -> Option<i64> {
     let array = batch.column_by_name(column)?.as_primitive_opt::<TimestampMicrosecondType>()?;
     (!array.is_null(row)).then(|| array.value(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_always_has_the_same_hash_and_another_has_another() {
+        assert_eq!(id_hash("a"), id_hash("a"));
+        assert_ne!(id_hash("a"), id_hash("b"));
+    }
 }

@@ -50,6 +50,9 @@ pub(super) async fn apply(
     target.count.change("new", (pairs.len() - kept) as u64);
     target.count.change("gone", (base.num_rows() - kept) as u64);
     let merged = merge(&schema, &base, &rows, &pairs, |_| Wins::Incoming)?;
+    if table == "id_map" {
+        context.people.keep_id_map(&merged);
+    }
     if !is_same(&merged, &base) {
         context.run.replace_all(table)?;
         context.stage(table, None, vec![merged]).await?;

@@ -15,13 +15,20 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tagmill_schemas::error::{did_you_mean, near_names};
 use tagmill_store::engine_words;
+use tokio::sync::mpsc;
 
 use super::conform::LINEAGE;
-use super::targets::{InputColumn, input_columns};
+use super::targets::{InputColumn, input_columns, names_a_person};
 use crate::error::IngestError;
 use crate::source::TableSelect;
+use crate::values::value_functions;
 
-/// A session that knows the raw tables of a source and nothing else.
+/// Batches that are read before they are asked for.
+const READ_AHEAD: usize = 2;
+
+type Batch = Result<RecordBatch, IngestError>;
+
+/// A session that knows the raw tables of a source, and the functions that read values as exports write them.
 pub(crate) struct Mapper {
     session: SessionContext,
 }
@@ -35,6 +42,8 @@ pub(crate) struct Mapped {
     pub(crate) row_wise_over: Option<String>,
     /// Every raw table that it reads, in subqueries too.
     pub(crate) reads: BTreeSet<String>,
+    /// How many times it reads a raw table.
+    pub(crate) scans: usize,
 }
 
 impl Mapper {
@@ -48,6 +57,7 @@ impl Mapper {
         for (name, provider) in tables {
             session.register_table(name.as_str(), provider.clone()).map_err(IngestError::internal)?;
         }
+        value_functions().for_each(|function| session.register_udf(function));
         Ok(Self { session })
     }
 
@@ -65,7 +75,8 @@ impl Mapper {
             .map_err(|cause| IngestError::SelectWrites { table: table.to_owned(), reason: engine_words(&cause) })?;
         let columns = given_columns(select, &plan)?;
         let row_wise_over = row_wise_table(&plan);
-        let reads = tables_read(&plan).map_err(|cause| IngestError::from_select(table, cause))?;
+        let read = tables_read(&plan).map_err(|cause| IngestError::from_select(table, cause))?;
+        let (scans, reads) = (read.len(), read.into_iter().collect());
         let mut carried: Vec<(&str, &str)> = Vec::new();
         if row_wise_over.is_some() {
             carried.extend(LINEAGE.iter().filter(|name| with_raw || **name != "_raw").map(|name| (*name, *name)));
@@ -80,7 +91,7 @@ impl Mapper {
             });
         }
         let plan = carrying(plan, &carried).map_err(|cause| IngestError::from_select(table, cause))?;
-        Ok(Mapped { plan, columns, row_wise_over, reads })
+        Ok(Mapped { plan, columns, row_wise_over, reads, scans })
     }
 
     /// Runs a planned SELECT. Rows come in the order of the files, as far as the SELECT leaves them in it.
@@ -97,8 +108,29 @@ impl Mapper {
         let parts = plan.properties().output_partitioning().partition_count();
         let streams = stream::iter(0..parts).map(move |part| plan.execute(part, Arc::clone(&context)));
         let table = table.to_owned();
-        Ok(streams.try_flatten().map_err(move |cause| IngestError::from_select(&table, cause)).boxed())
+        Ok(read_ahead(streams.try_flatten().map_err(move |cause| IngestError::from_select(&table, cause)).boxed()))
     }
+}
+
+/// The same batches, read by a task of its own, so that the next ones are made while those that came are resolved.
+fn read_ahead(mut batches: BoxStream<'static, Batch>) -> BoxStream<'static, Batch> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    let reading = tokio::spawn(async move {
+        while let Some(batch) = batches.next().await {
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+    });
+    stream::unfold((receiver, Some(reading)), |(mut receiver, reading)| async move {
+        if let Some(batch) = receiver.recv().await {
+            return Some((batch, (receiver, reading)));
+        }
+        // A task that broke off must not look like one that came to the end.
+        let broken = reading?.await.err()?;
+        Some((Err(IngestError::internal(broken)), (receiver, None)))
+    })
+    .boxed()
 }
 
 /// The target's columns that a SELECT gives; unknown and missing ones are refused.
@@ -118,6 +150,9 @@ fn given_columns(select: &TableSelect, plan: &LogicalPlan) -> Result<Vec<InputCo
     if let Some(column) = known.iter().find(|column| column.is_needed && !given.contains(&column.name)) {
         return Err(IngestError::ColumnMissing { table: table.to_owned(), column: column.name.clone() });
     }
+    if table == "event" && !names_a_person(&given) {
+        return Err(IngestError::PersonMissing { table: table.to_owned() });
+    }
     Ok(known.into_iter().filter(|column| given.contains(&column.name)).collect())
 }
 
@@ -135,12 +170,12 @@ fn row_wise_table(plan: &LogicalPlan) -> Option<String> {
     }
 }
 
-/// The raw tables that a plan scans, those of its subqueries included.
-fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
-    let mut tables = BTreeSet::new();
+/// The raw tables that a plan scans, those of its subqueries included; one that it scans twice is there twice.
+fn tables_read(plan: &LogicalPlan) -> Result<Vec<String>, DataFusionError> {
+    let mut tables = Vec::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            tables.insert(scan.table_name.table().to_owned());
+            tables.push(scan.table_name.table().to_owned());
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

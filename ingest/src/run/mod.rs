@@ -1,24 +1,30 @@
 //! One run of a source: read, map, conform, resolve, find what changed, stage, publish.
 
 mod assignments;
+mod columns;
 mod conform;
 mod context;
 mod customers;
 mod dated;
+mod event_rows;
 mod events;
 mod exact;
 mod files;
 mod follows;
+mod identity;
 mod input;
 mod keys;
 mod listed;
 mod mapping;
 mod merge;
+mod person;
 mod quarantine;
+mod read_before;
 pub(crate) mod report;
 mod sink;
 mod tags;
 mod targets;
+mod unmatched;
 
 use std::sync::Arc;
 

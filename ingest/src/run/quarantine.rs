@@ -1,5 +1,6 @@
 //! Rows that were not taken, with the reason: rejected, duplicate, unmatched and unparsable ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
@@ -38,6 +39,11 @@ impl Refusal {
     }
 }
 
+/// Whether a row that is refused with a code may be taken once other sources have brought more.
+fn is_unsettled(code: &str) -> bool {
+    code == "IDENTITY_CONFLICT" || code.starts_with("UNMATCHED_")
+}
+
 /// Collects rows that were not taken and stages them in bounded memory.
 pub(crate) struct Quarantine {
     source: String,
@@ -47,9 +53,12 @@ pub(crate) struct Quarantine {
     waiting_bytes: usize,
     staged: Vec<Staged>,
     counts: Vec<(String, &'static str, u64)>,
+    unsettled_files: BTreeSet<String>,
 }
 
 struct Row {
+    /// `None`: the source of the run.
+    source: Option<String>,
     target: String,
     place: Place,
     refusal: Refusal,
@@ -59,8 +68,16 @@ struct Row {
 impl Quarantine {
     /// Without a stager (a dry run) rows are counted and not kept.
     pub(crate) fn new(source: &str, run: SnapshotId, stager: Option<Stager>) -> Self {
-        let (waiting, staged, counts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { source: source.to_owned(), run, stager, waiting, waiting_bytes: 0, staged, counts }
+        Self {
+            source: source.to_owned(),
+            run,
+            stager,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            staged: Vec::new(),
+            counts: Vec::new(),
+            unsettled_files: BTreeSet::new(),
+        }
     }
 
     /// Takes a row in.
@@ -71,14 +88,40 @@ impl Quarantine {
         refusal: Refusal,
         raw: impl FnOnce() -> String,
     ) -> Result<(), IngestError> {
+        self.put(None, target, place, refusal, raw)
+    }
+
+    /// Takes in a row that another run has brought, under the source of that run.
+    pub(crate) fn add_for(
+        &mut self,
+        source: &str,
+        target: &str,
+        place: &Place,
+        refusal: Refusal,
+        raw: impl FnOnce() -> String,
+    ) -> Result<(), IngestError> {
+        self.put(Some(source.to_owned()), target, place, refusal, raw)
+    }
+
+    fn put(
+        &mut self,
+        source: Option<String>,
+        target: &str,
+        place: &Place,
+        refusal: Refusal,
+        raw: impl FnOnce() -> String,
+    ) -> Result<(), IngestError> {
         match self.counts.iter_mut().find(|(table, code, _)| table == target && *code == refusal.code) {
             Some((.., count)) => *count += 1,
             None => self.counts.push((target.to_owned(), refusal.code, 1)),
         }
+        if let Some(file) = place.file.as_ref().filter(|_| is_unsettled(refusal.code)) {
+            self.unsettled_files.insert(file.clone());
+        }
         if self.stager.is_some() {
             let raw = raw();
             self.waiting_bytes += raw.len() + refusal.reason.len();
-            self.waiting.push(Row { target: target.to_owned(), place: place.clone(), refusal, raw });
+            self.waiting.push(Row { source, target: target.to_owned(), place: place.clone(), refusal, raw });
         }
         let is_full = self.waiting.len() >= WAITING || self.waiting_bytes >= WAITING_BYTES;
         if is_full { self.flush() } else { Ok(()) }
@@ -87,6 +130,11 @@ impl Quarantine {
     /// How many rows of a target were put here with a code.
     pub(crate) fn count(&self, target: &str, is_code: impl Fn(&str) -> bool) -> u64 {
         self.counts.iter().filter(|(table, code, _)| table == target && is_code(code)).map(|(.., count)| count).sum()
+    }
+
+    /// The files with rows that would be taken if more were known of the persons or tags that they are about.
+    pub(crate) fn unsettled_files(&self) -> &BTreeSet<String> {
+        &self.unsettled_files
     }
 
     /// All counts by target and code.
@@ -106,7 +154,7 @@ impl Quarantine {
         let texts =
             |pick: &dyn Fn(&Row) -> Option<String>| Arc::new(StringArray::from_iter(rows.iter().map(pick))) as ArrayRef;
         let columns: Vec<ArrayRef> = vec![
-            texts(&|_| Some(self.source.clone())),
+            texts(&|row| Some(row.source.as_ref().unwrap_or(&self.source).clone())),
             Arc::new(Int64Array::from_value(self.run.0, rows.len())),
             texts(&|row| Some(row.target.clone())),
             texts(&|row| row.place.file.clone()),

@@ -58,7 +58,7 @@ pub struct TableCount {
     pub rejected: u64,
     /// Rows that say again what another row of the run said.
     pub duplicate: u64,
-    /// Rows that refer to what is not known.
+    /// Rows that refer to what is not known. Those of events wait in `unmatched_event`.
     pub unmatched: u64,
     /// For a row-wise SELECT: the rows of the raw table that it reads.
     pub parsed: Option<u64>,

@@ -17,7 +17,7 @@ use crate::error::IngestError;
 /// Takes the rows of one target, batch by batch.
 pub(super) enum Sink {
     /// Events are sorted and staged in bounded memory.
-    Events(EventSink),
+    Events(Box<EventSink>),
     /// Assignments are kept as numbers and compared with the log at the end.
     Assignments(Box<AssignmentSink>),
     /// The rows of every other table wait until all are there.
@@ -28,7 +28,7 @@ impl Sink {
     /// The sink for the rows of a target.
     pub(super) async fn open(context: &RunContext<'_>, target: &Target<'_>) -> Result<Self, IngestError> {
         Ok(match target.select.table.as_str() {
-            "event" => Self::Events(EventSink::open(context).await?),
+            "event" => Self::Events(Box::new(EventSink::open(context, target).await?)),
             "assignment" => Self::Assignments(Box::new(AssignmentSink::open(context).await?)),
             _ => Self::Whole(Vec::new()),
         })

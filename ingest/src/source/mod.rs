@@ -1,6 +1,7 @@
 //! A source: the YAML file that says what is read, and how it becomes rows of the tables.
 
 mod parse;
+mod raw_file;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +44,7 @@ pub enum TakenAt {
 pub enum SourceKind {
     /// Raw files, mapped by one SELECT per table.
     Files {
-        /// The raw files by their name in SQL.
+        /// The raw files by their name in SQL; their paths may be patterns and folders.
         files: Vec<RawFileSpec>,
         /// The target tables.
         tables: Vec<TableSelect>,

@@ -1,14 +1,14 @@
 //! Reading a source document: every problem at once, each with its place.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use tagmill_schemas::clock::BusinessZone;
-use tagmill_schemas::tables::{ColumnType, TABLES, contract};
+use tagmill_schemas::tables::{ColumnType, Filled, TABLES, contract};
 use tagmill_schemas::yaml::{self, At, Entry, Fields, Problem, Problems, codes};
 
+use super::raw_file::raw_file;
 use super::{DeclaredColumn, Mode, SampleSpec, Source, SourceKind, TableSelect, TakenAt};
-use crate::raw::{CsvDialect, RawFileSpec, RawFormat};
 
 /// Why a document is no source.
 pub(super) enum Failure {
@@ -24,7 +24,6 @@ impl From<Problems> for Failure {
 
 const KEYS: &[&str] =
     &["name", "kind", "id_space", "time_zone", "taken_at", "files", "tables", "seed", "customers", "events"];
-const FILE_KEYS: &[&str] = &["path", "format", "header", "columns", "delimiter", "null_words"];
 const TABLE_KEYS: &[&str] = &["mode", "select", "priority", "properties", "attributes", "event_id"];
 const KINDS: &[&str] = &["files", "sample", "wecom"];
 /// Tables that no source fills: the log is derived from `assignment`, the rest is the warehouse's own.
@@ -139,62 +138,6 @@ fn files(fields: &Fields<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Opt
     Some(SourceKind::Files { files, tables })
 }
 
-fn raw_file(entry: &Entry<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Option<RawFileSpec> {
-    if !is_snake(entry.key) {
-        let problem = entry.problem(codes::VALUE_INVALID, format!("`{}` cannot be a raw table", entry.key));
-        problems.push(problem.with_hint("SQL reads it under this name: write it in lower_snake_case"));
-    }
-    let fields = entry.value.fields("a raw file: a mapping with `path`", problems)?;
-    fields.known(FILE_KEYS, problems);
-    let paths: Vec<PathBuf> = fields
-        .need("path", "`path: lines.csv`, or a list", problems)
-        .and_then(|at| at.one_or_more("a path or a list of paths", problems))?
-        .iter()
-        .map(|item| item.text("a path", problems).map(|path| folder.join(path)))
-        .collect::<Option<_>>()?;
-    let guessed = paths.first().map(|path| RawFormat::guess(path))?;
-    let format = match fields.get("format") {
-        None => guessed,
-        Some(at) => match at.word("format", &[("csv", true), ("parquet", false)], problems)? {
-            true => RawFormat::Csv(CsvDialect::default()),
-            false => RawFormat::Parquet,
-        },
-    };
-    let format = match format {
-        RawFormat::Csv(dialect) => RawFormat::Csv(csv_dialect(&fields, dialect, problems)?),
-        RawFormat::Parquet => RawFormat::Parquet,
-    };
-    Some(RawFileSpec { name: entry.key.to_owned(), paths, format })
-}
-
-fn csv_dialect(fields: &Fields<'_>, mut dialect: CsvDialect, problems: &mut Vec<Problem>) -> Option<CsvDialect> {
-    if let Some(at) = fields.get("header") {
-        dialect.has_header = at.boolean(problems)?;
-    }
-    if let Some(at) = fields.get("columns") {
-        dialect.columns = Some(at.texts("a list of column names", problems)?);
-    }
-    if let Some(at) = fields.get("null_words") {
-        let words = at.texts("a list of words", problems)?;
-        dialect.null_words = words.into_iter().chain([String::new()]).collect();
-    }
-    if let Some(at) = fields.get("delimiter") {
-        let text = at.scalar().unwrap_or_default();
-        match text.as_bytes() {
-            [byte] => dialect.delimiter = *byte,
-            _ if text == "\\t" => dialect.delimiter = b'\t',
-            _ => {
-                problems.push(
-                    at.problem(codes::VALUE_INVALID, format!("`{text}` is no delimiter"))
-                        .with_hint("write one character, such as `\";\"`"),
-                );
-                return None;
-            }
-        }
-    }
-    Some(dialect)
-}
-
 fn table(name: &str, at: &At<'_>, problems: &mut Vec<Problem>) -> Option<TableSelect> {
     let targets: Vec<&str> =
         TABLES.iter().map(|table| table.name).filter(|name| !NO_TARGETS.contains(name)).chain(["assignment"]).collect();
@@ -287,11 +230,16 @@ fn declared_column(table: &str, entry: &Entry<'_>, problems: &mut Vec<Problem>) 
 }
 
 fn is_free(table: &str, name: &str) -> bool {
-    is_snake(name) && contract(table).is_some_and(|table| table.column(name).is_none())
+    // What says whose an event is stands in the contract of the events that wait for it to be known.
+    let names_a_person = table == "event"
+        && contract("unmatched_event")
+            .and_then(|table| table.column(name))
+            .is_some_and(|column| column.filled == Filled::BySource);
+    is_snake(name) && !names_a_person && contract(table).is_some_and(|table| table.column(name).is_none())
 }
 
 /// Whether a name is `lower_snake_case`, which SQL reads without quotes as it is written.
-fn is_snake(name: &str) -> bool {
+pub(super) fn is_snake(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

@@ -1,6 +1,7 @@
 //! Source documents: what is read out of them, and what is refused.
 
 use super::*;
+use crate::raw::{CsvDialect, Encoding, JsonDialect, RawFormat};
 
 /// A source of one raw table and one target.
 fn document(raw_table: &str, tables: &str) -> String {
@@ -57,4 +58,43 @@ fn a_declared_column_that_makes_no_sense_is_refused() {
     check_refused(&with_attributes("{secret: {type: text, privat: true}}"), "unknown key `privat`");
     check_refused(&with_attributes("{secret: {type: text, private: maybe}}"), "expected `true` or `false`");
     check_refused(&with_attributes("{city: text}"), "`city` cannot be declared");
+}
+
+/// How the raw file that these keys describe is to be read.
+fn format_of(keys: &str) -> RawFormat {
+    let customer = "{customer: {mode: full, select: SELECT 1}}";
+    let text = document("people", customer).replace("{path: people.csv}", &format!("{{{keys}}}"));
+    let SourceKind::Files { files, .. } = read(&text).unwrap().kind else { panic!("another kind of source") };
+    files[0].format.clone()
+}
+
+/// Checks that a raw file is refused with these words.
+fn check_file_refused(keys: &str, words: &str) {
+    let customer = "{customer: {mode: full, select: SELECT 1}}";
+    check_refused(&document("people", customer).replace("{path: people.csv}", &format!("{{{keys}}}")), words);
+}
+
+#[test]
+fn a_raw_file_says_how_it_is_written() {
+    let csv = |dialect: CsvDialect| RawFormat::Csv(dialect);
+    let base = CsvDialect::default();
+    let expected = CsvDialect { delimiter: b';', quote: Some(b'\''), ..base.clone() };
+    assert_eq!(format_of("path: a.csv, delimiter: \";\", quote: \"'\""), csv(expected));
+    let expected = CsvDialect { delimiter: b'\t', quote: None, encoding: Some(Encoding::Gb18030), ..base };
+    assert_eq!(format_of("path: a.tsv, quote: none, encoding: gb18030"), csv(expected));
+    let columns = Some(vec!["id".to_owned()]);
+    let expected = RawFormat::Json(JsonDialect { columns, ..JsonDialect::default() });
+    assert_eq!(format_of("path: days, format: json, columns: [id]"), expected);
+    assert_eq!(format_of("path: \"*.jsonl.zst\""), RawFormat::Json(JsonDialect::default()));
+    assert_eq!(format_of("path: a, format: parquet"), RawFormat::Parquet);
+}
+
+#[test]
+fn a_raw_file_that_makes_no_sense_is_refused() {
+    check_file_refused("path: a.csv, encoding: latin1", "unknown encoding `latin1`");
+    check_file_refused("path: a.csv, format: xml", "unknown format `xml`");
+    check_file_refused("path: a.csv, quote: \"''\"", "`''` is no quote");
+    check_file_refused("path: a.csv, quote: \",\"", "the delimiter is the quote");
+    check_file_refused("path: a.json, delimiter: \";\"", "`delimiter` says how CSV is written");
+    check_file_refused("path: a.parquet, encoding: gb18030", "`encoding` says how text is written");
 }

@@ -1,11 +1,12 @@
 //! The documents around a segment: what is done with its answer.
 //!
-//! A [`rule`] turns a segment into a tag, an [`audience`] hands its answer out, and a [`plan`] says step by step what
-//! will change, who agreed and what happened.
+//! A [`rule`] turns a segment into a tag, an [`audience`] hands its answer out, an [`import`] turns an uploaded list into
+//! tags, and a [`plan`] says step by step what will change, who agreed and what happened.
 
 use crate::yaml::{At, Problem, codes};
 
 pub mod audience;
+pub mod import;
 pub mod plan;
 pub mod rule;
 

@@ -20,7 +20,7 @@ pub struct PlanHeader {
     pub kind: PlanKind,
     /// What the plan does, in words.
     pub title: String,
-    /// Who holds the assignments that the plan changes, such as `rule:sleeping`.
+    /// Who holds the assignments that the plan changes, such as `rule:sleeping` or `import:vips`.
     pub source: String,
     /// Who made the plan. An author never approves it.
     pub author: String,
@@ -58,6 +58,8 @@ words! {
     PlanKind {
         /// A rule's run.
         Rule = "rule",
+        /// An uploaded list of customers.
+        Import = "import",
         /// Taking back an executed plan.
         Undo = "undo",
         /// The cleanup of stale tags.

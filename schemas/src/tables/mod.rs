@@ -121,8 +121,15 @@ mod tests {
     #[test]
     fn whatever_names_a_person_who_is_not_known_yet_may_be_missing_and_is_private_where_it_tells_who() {
         let event = contract("unmatched_event").expect("a contract");
-        let ids =
-            [("customer_id", false), ("unionid", true), ("mobile", true), ("platform", false), ("platform_id", true)];
+        let ids = [
+            ("customer_id", false),
+            ("unionid", true),
+            ("mobile", true),
+            ("mobile_sha256", true),
+            ("mobile_md5", true),
+            ("platform", false),
+            ("platform_id", true),
+        ];
         for (name, is_private) in ids {
             let column = event.column(name).expect(name);
             assert_eq!((column.is_private, column.null_means.is_some()), (is_private, true), "{name}");

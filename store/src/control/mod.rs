@@ -4,6 +4,7 @@
 //! always has its steps. Nothing about a plan is ever changed but its state, and a change of it is one transaction with
 //! what is written down of it: several processes may work on one plan, and one of them gets its way.
 
+mod check;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use tagmill_schemas::tables::TABLES;
 pub(crate) use files::{LEDGER, pending_path, remove_if_there};
 pub use files::{Staged, Stager};
 pub use guard::{GuardCount, GuardVerdict};
+pub(crate) use refused::refused_files;
 
 use change::{Change, Replaced};
 use files::{data_table, known_table, misuse, write_json};
@@ -353,17 +354,29 @@ impl Run {
 
 /// Commits the ledger with one row more: the commit point of a snapshot.
 pub(crate) async fn append_row(warehouse: &Warehouse, rows: &[LedgerRow], row: LedgerRow) -> Result<(), StoreError> {
-    let location = warehouse.location();
-    let head = open_table(location, LEDGER, None).await?;
-    let (id, schema) = (row.snapshot_id, head.schema.clone());
+    let id = row.snapshot_id;
     let all: Vec<LedgerRow> = rows.iter().cloned().chain([row]).collect();
-    let batch = ledger::to_batch(&all, &schema)?;
-    let staged = Stager::new(location, known_table(LEDGER)?, schema, id).stage(None, [batch])?;
-    let change = TableCommit { add: vec![staged.file], remove: head.files.clone(), schema: None };
-    let version = head.commit_unsynced(change, id.0, warehouse.clock().now()).await?;
+    let (head, version) = replace_ledger(warehouse, &all, id).await?;
     // Readers see the snapshot from here on, so that whatever fails now is no failure of the run.
     if let Err(cause) = head.sync_commit(version) {
         tracing::warn!(snapshot = id.0, cause = ?cause, "published, and a power cut may undo it");
     }
     Ok(())
+}
+
+/// Commits the ledger with these rows in the place of all that it has; `id` is the newest snapshot's. Returns the head
+/// before and the version made, which is not durable before it is synced.
+pub(crate) async fn replace_ledger(
+    warehouse: &Warehouse,
+    rows: &[LedgerRow],
+    id: SnapshotId,
+) -> Result<(TableVersion, u64), StoreError> {
+    let location = warehouse.location();
+    let head = open_table(location, LEDGER, None).await?;
+    let schema = head.schema.clone();
+    let batch = ledger::to_batch(rows, &schema)?;
+    let staged = Stager::new(location, known_table(LEDGER)?, schema, id).stage(None, [batch])?;
+    let change = TableCommit { add: vec![staged.file], remove: head.files.clone(), schema: None };
+    let version = head.commit_unsynced(change, id.0, warehouse.clock().now()).await?;
+    Ok((head, version))
 }

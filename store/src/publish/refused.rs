@@ -45,6 +45,29 @@ pub(super) fn forget(location: &Location, source: &str) -> Result<(), StoreError
     remove_if_there(&refused_path(location, source))
 }
 
+/// The files of every refused run that is kept: table, and path below the table's folder.
+pub(crate) fn refused_files(location: &Location) -> Result<Vec<(String, String)>, StoreError> {
+    let staged = location.folder().join("staged");
+    let failed = |source: std::io::Error| file_error("read", &staged, source);
+    let entries = match std::fs::read_dir(&staged) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !name.starts_with("refused-") || !name.ends_with(".json") {
+            continue;
+        }
+        for (table, of_table) in read(&path)?.into_iter().flat_map(|refused| refused.files) {
+            files.extend(of_table.into_iter().map(|file| (table.clone(), file.path)));
+        }
+    }
+    Ok(files)
+}
+
 /// Where the list of a source's refused run is. The hash tells sources apart whose names read alike.
 pub(super) fn refused_path(location: &Location, source: &str) -> PathBuf {
     let is_plain = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');

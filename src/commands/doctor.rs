@@ -12,7 +12,7 @@ use super::columns::{batch, text_column};
 use crate::cli::DoctorArgs;
 use crate::errors::{self, SurfaceError};
 use crate::globals::Globals;
-use crate::output::{busy, say, thousands, write_batch};
+use crate::output::{Format, busy, say, thousands, write_batch};
 
 /// How long a question to the rows of a table may take; it reads all of them.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -37,7 +37,10 @@ pub(crate) async fn examine_warehouse(globals: &Globals, args: &DoctorArgs) -> a
         ("what", text_column(findings.iter().map(|finding| Some(&finding.what)))),
         ("hint", text_column(findings.iter().map(|finding| finding.hint.as_deref()))),
     ])?;
-    write_batch(&rows, format, &args.output.destination())?;
+    // To people the summary says it all where nothing was found; a program gets its empty list.
+    if !findings.is_empty() || format != Format::Table {
+        write_batch(&rows, format, &args.output.destination())?;
+    }
     say(summary(&checkup, &findings));
     match count(&findings, Severity::Error) {
         0 => Ok(()),

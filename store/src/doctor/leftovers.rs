@@ -1,11 +1,8 @@
 //! What runs have left under `staged/`: the row of one that was publishing, what the guard refused, unfinished drafts.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use tagmill_schemas::ids::SnapshotId;
 
 use super::findings::{Finding, Findings, Severity};
@@ -13,24 +10,7 @@ use super::{counted, in_words};
 use crate::durable::file_error;
 use crate::error::StoreError;
 use crate::location::Location;
-use crate::parquet_file::StagedFile;
-use crate::publish::{Pending, pending_path};
-
-/// What a list of a refused run says that matters here.
-#[derive(Debug, Deserialize)]
-pub(super) struct RefusedList {
-    source: String,
-    refused_at: DateTime<Utc>,
-    /// Table to the files that the run staged for it.
-    files: BTreeMap<String, Vec<StagedFile>>,
-}
-
-impl RefusedList {
-    /// Whether it names a file, by its path below its table's folder.
-    pub(super) fn names(&self, table: &str, path: &str) -> bool {
-        self.files.get(table).is_some_and(|files| files.iter().any(|file| file.path == path))
-    }
-}
+use crate::publish::{Pending, RefusedRun, pending_path};
 
 /// Says what lies under `staged/`. `newest` is the newest snapshot.
 pub(super) fn check(location: &Location, newest: Option<SnapshotId>, findings: &mut Findings) {
@@ -42,12 +22,6 @@ pub(super) fn check(location: &Location, newest: Option<SnapshotId>, findings: &
         }
         Err(cause) => findings.add(Finding::new(Severity::Error, in_words(&cause))),
     }
-}
-
-/// The lists of the refused runs that are kept. One that cannot be read names no files.
-pub(super) fn refused(location: &Location) -> Result<Vec<RefusedList>, StoreError> {
-    let lists = staged(location)?.into_iter().filter(|path| is_refused(path));
-    Ok(lists.filter_map(|path| read_list(&path).ok()).collect())
 }
 
 /// The files under `staged/`, sorted.
@@ -75,7 +49,7 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn read_list(path: &Path) -> Result<RefusedList, String> {
+fn read_list(path: &Path) -> Result<RefusedRun, String> {
     let bytes = std::fs::read(path).map_err(|cause| cause.to_string())?;
     serde_json::from_slice(&bytes).map_err(|cause| cause.to_string())
 }
@@ -101,7 +75,7 @@ fn about(location: &Location, path: &Path, newest: Option<SnapshotId>) -> Option
     })
 }
 
-fn about_refused(list: &RefusedList, shown: &str) -> Finding {
+fn about_refused(list: &RefusedRun, shown: &str) -> Finding {
     let count = list.files.values().map(Vec::len).sum();
     let bytes: u64 = list.files.values().flatten().map(|file| file.size).sum();
     let (source, at) = (&list.source, list.refused_at.to_rfc3339());

@@ -8,14 +8,13 @@ use tagmill_schemas::tables::TABLES;
 
 use super::files::{LOG, commits};
 use super::findings::{Finding, Findings, Severity};
-use super::leftovers::{self, RefusedList};
 use super::tables::Tables;
 use super::{counted, in_words};
 use crate::delta::never_committed;
 use crate::durable::file_error;
 use crate::error::StoreError;
 use crate::location::Location;
-use crate::publish::LEDGER;
+use crate::publish::{LEDGER, refused_files, staged_for};
 
 /// A file that no commit names, no kept snapshot holds and no refused run lists.
 #[derive(Debug)]
@@ -65,10 +64,10 @@ pub(super) fn check(location: &Location, tables: &Tables, findings: &mut Finding
 pub(super) fn find(location: &Location, table: &str, tables: &Tables) -> Result<Vec<Orphan>, StoreError> {
     let folder = location.table_folder(table);
     let newest_commit = newest_commit(location)?;
-    let refused = leftovers::refused(location)?;
+    let refused = refused_files(location)?;
     let mut there = data_files(&folder)?;
     there.retain(|(name, _)| {
-        !tables.holds(table, name) && !refused.iter().any(|list: &RefusedList| list.names(table, name))
+        !tables.holds(table, name) && !refused.iter().any(|(of, path)| of == table && path == name)
     });
     let names = there.iter().map(|(name, _)| name.clone()).collect();
     let never = never_committed(&folder, names)?;
@@ -76,7 +75,7 @@ pub(super) fn find(location: &Location, table: &str, tables: &Tables) -> Result<
     there.sort_by(|(a, _), (b, _)| a.cmp(b));
     let orphan = |(name, found): (String, Metadata)| {
         let is_old = found.modified().ok().zip(newest_commit).is_some_and(|(written, newest)| written < newest);
-        let whose = match (is_ours(&name), is_old) {
+        let whose = match (staged_for(&name).is_some(), is_old) {
             (false, _) => Whose::AnotherPrograms,
             (true, true) => Whose::Nobodys,
             (true, false) => Whose::PerhapsARuns,
@@ -115,17 +114,6 @@ fn data_files(folder: &Path) -> Result<Vec<(String, Metadata)>, StoreError> {
     Ok(files)
 }
 
-/// Whether a file is named as runs name theirs: `s000012-` and 32 hexadecimal digits.
-fn is_ours(name: &str) -> bool {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let parts =
-        file.strip_suffix(".parquet").and_then(|stem| stem.strip_prefix('s')).and_then(|stem| stem.split_once('-'));
-    parts.is_some_and(|(snapshot, unique)| {
-        let is_number = snapshot.len() >= 6 && snapshot.bytes().all(|digit| digit.is_ascii_digit());
-        is_number && unique.len() == 32 && unique.bytes().all(|digit| digit.is_ascii_hexdigit())
-    })
-}
-
 fn about(whose: Whose, orphans: &[&Orphan]) -> Finding {
     let (count, bytes) = (orphans.len(), orphans.iter().map(|orphan| orphan.size).sum::<u64>());
     let first = orphans.first().map_or("", |orphan| orphan.name.as_str());
@@ -159,7 +147,7 @@ mod tests {
     #[test]
     fn a_file_of_a_run_is_known_by_its_name() {
         let ours = "b0001/s000002-0123456789abcdef0123456789abcdef.parquet";
-        assert!(is_ours(ours));
+        assert!(staged_for(ours).is_some());
         for foreign in [
             "compacted.parquet",
             "s000002-.parquet",
@@ -167,7 +155,7 @@ mod tests {
             "part-00000-0123456789abcdef0123456789abcdef.parquet",
             "s000002-0123456789abcdef0123456789abcdeg.parquet",
         ] {
-            assert!(!is_ours(foreign), "{foreign}");
+            assert!(staged_for(foreign).is_none(), "{foreign}");
         }
     }
 }

@@ -37,6 +37,16 @@ pub(super) fn misuse(table: &str, reason: String) -> StoreError {
     StoreError::Contract { table: table.to_owned(), reason }
 }
 
+/// The snapshot that a data file was staged for, by its path below its table's folder; `None` for a file that is not named
+/// as a [`Stager`] names its files: `s000012-` and 32 hexadecimal digits.
+pub(crate) fn staged_for(path: &str) -> Option<SnapshotId> {
+    let name = path.rsplit('/').next()?;
+    let (id, unique) = name.strip_prefix('s')?.strip_suffix(".parquet")?.split_once('-')?;
+    let is_id = id.len() >= 6 && id.bytes().all(|byte| byte.is_ascii_digit());
+    let is_unique = unique.len() == 32 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
+    id.parse().ok().filter(|_| is_id && is_unique).map(SnapshotId)
+}
+
 /// Stages files of one table from any thread.
 #[derive(Debug, Clone)]
 pub struct Stager {

@@ -16,14 +16,13 @@ use serde::{Deserialize, Serialize};
 use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::tables::TABLES;
 
-pub(crate) use files::{LEDGER, pending_path, remove_if_there};
+pub(crate) use files::{LEDGER, pending_path, remove_if_there, staged_for};
 pub use files::{Staged, Stager};
 pub use guard::{GuardCount, GuardVerdict};
-pub(crate) use refused::refused_files;
+pub(crate) use refused::{RefusedRun, refused_files};
 
 use change::{Change, Replaced};
 use files::{data_table, known_table, misuse, write_json};
-use refused::RefusedRun;
 
 use crate::arrow_types::arrow_schema;
 use crate::delta::{TableCommit, TableVersion, open_table};

@@ -22,15 +22,15 @@ const READABLE_CHARS: usize = 40;
 
 /// A run that was refused, as a person can look at it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct RefusedRun {
+pub(crate) struct RefusedRun {
     /// The source of the run.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// When it was refused.
-    pub(super) refused_at: DateTime<Utc>,
+    pub(crate) refused_at: DateTime<Utc>,
     /// What the guard said, in words.
-    pub(super) verdicts: Vec<String>,
+    pub(crate) verdicts: Vec<String>,
     /// Table to the files that the run staged for it.
-    pub(super) files: BTreeMap<String, Vec<StagedFile>>,
+    pub(crate) files: BTreeMap<String, Vec<StagedFile>>,
 }
 
 /// Keeps a refused run in place of the one that the same source had before.

@@ -17,7 +17,7 @@ use crate::durable::file_error;
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
 use crate::location::Location;
-use crate::publish::{LEDGER, refused_files, remove_if_there};
+use crate::publish::{LEDGER, refused_files, remove_if_there, staged_for};
 
 /// The files that stay: table to paths below the table's folder.
 #[derive(Debug, Default)]
@@ -131,15 +131,6 @@ fn is_bucket(entry: &DirEntry) -> bool {
     let number = name.to_str().and_then(|name| name.strip_prefix('b'));
     let is_number = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     is_number && entry.file_type().is_ok_and(|kind| kind.is_dir())
-}
-
-/// The snapshot that a file was staged for, by its path below its table's folder; `None` for a file that no run of ours has
-/// named.
-fn staged_for(path: &str) -> Option<SnapshotId> {
-    let name = path.rsplit('/').next()?;
-    let (id, unique) = name.strip_prefix('s')?.strip_suffix(".parquet")?.split_once('-')?;
-    let is_unique = unique.len() == 32 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
-    id.parse().ok().filter(|_| is_unique).map(SnapshotId)
 }
 
 #[cfg(test)]

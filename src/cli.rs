@@ -4,6 +4,8 @@
 //! [`crate::globals`]. Arguments that need more than a word are read in [`values`].
 
 mod actions;
+mod backups;
+mod erasing;
 mod imports;
 mod questions;
 mod sources;
@@ -20,14 +22,16 @@ pub(crate) use actions::{
     AudienceCommand, AudienceExportArgs, DemoArgs, PlanCommand, PlanIdArgs, PlanListArgs, PlanRejectArgs, RuleCommand,
     RuleRunArgs, ServeArgs, StaleCommand, StaleReportArgs,
 };
+pub(crate) use backups::{BackupArgs, RestoreArgs};
+pub(crate) use erasing::EraseArgs;
 pub(crate) use imports::ImportArgs;
 pub(crate) use questions::{
     CrosstabArgs, LimitArgs, SegmentCommand, SegmentCountArgs, SegmentExplainArgs, SegmentMembersArgs,
     SegmentValidateArgs, Shares, SqlArgs, TagCommand, TagLintArgs, TagListArgs,
 };
 pub(crate) use sources::{
-    DoctorArgs, IngestArgs, QuarantineCommand, QuarantineListArgs, SnapshotCommand, SnapshotDiffArgs, SnapshotListArgs,
-    SnapshotPruneArgs, SnapshotShowArgs,
+    DoctorArgs, IngestArgs, QuarantineCommand, QuarantineListArgs, SnapshotCommand, SnapshotCompactArgs,
+    SnapshotDiffArgs, SnapshotListArgs, SnapshotPruneArgs, SnapshotShowArgs,
 };
 
 use crate::output::{Destination, Format};
@@ -61,12 +65,12 @@ Data goes to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usag
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// The warehouse: a folder, or a URL such as file:///data/warehouse
+    /// The warehouse: a folder, or a URL such as file:///data/warehouse or s3://bucket/warehouse
     #[arg(long, global = true, env = "TAGMILL_WAREHOUSE", value_name = "URL", default_value = "./warehouse")]
     pub(crate) warehouse: String,
 
-    /// The control state (plans, approvals, audit); by default it lies beside the warehouse
-    #[arg(long, global = true, value_name = "PATH")]
+    /// The local file of the control state (plans, approvals, audit); by default it lies in the warehouse's folder
+    #[arg(long, global = true, env = "TAGMILL_STATE", value_name = "PATH")]
     pub(crate) state: Option<PathBuf>,
 
     /// Answer as of a snapshot (12), a business day (2026-11-12), a time (2026-11-12T02:00) or `latest`
@@ -140,6 +144,37 @@ Examples:
   tagmill doctor --repair         finish or take back a killed run, and remove what it had staged
   tagmill doctor --format json    for a program that watches over the warehouse")]
     Doctor(DoctorArgs),
+
+    /// Erase a customer: its private values go from every snapshot, plan and rejected row, for good
+    #[command(after_help = "\
+The customer's number and all that is not private stay, so that every count of every snapshot stays as it was. The id
+becomes erased:NUMBER. All that is kept is looked through afterwards; exit code 1: something is left in files that are
+yours, such as exports. Backups, and copies elsewhere, are yours to delete.
+
+Examples:
+  tagmill erase corp:wm0042 --dry-run     what would be replaced, file by file
+  tagmill erase corp:wm0042 --as li")]
+    Erase(EraseArgs),
+
+    /// Copy all that is kept elsewhere: snapshots, plans, definitions; others may read and write meanwhile
+    #[command(after_help = "\
+A backup holds what was published when it began. In a place with an earlier backup of the same warehouse only what is new
+is copied, and what is no longer kept goes. It is complete once `backup.json` is there, which lists every object with its
+SHA-256.
+
+Examples:
+  tagmill backup /mnt/backup/corp
+  tagmill --warehouse s3://bucket/corp --state control.sqlite backup s3://other-bucket/corp")]
+    Backup(BackupArgs),
+
+    /// Bring a backup back to where there is no warehouse yet, every object checked by its SHA-256
+    #[command(after_help = "\
+It goes to where --warehouse says, and its plans to where --state says. A restore that was cut short leaves no warehouse;
+doing it again goes on.
+
+Example:
+  tagmill --warehouse ./restored restore /mnt/backup/corp")]
+    Restore(RestoreArgs),
 
     /// Ask the warehouse in SQL; nothing can be changed by it
     #[command(after_help = "\

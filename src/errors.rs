@@ -127,6 +127,12 @@ pub(crate) enum SurfaceError {
         /// How many errors.
         found: usize,
     },
+    /// A customer was erased, and something of it is left; each place has been told.
+    #[error("something of the customer is left; places: {places}")]
+    EraseLeft {
+        /// How many places.
+        places: usize,
+    },
     /// Ctrl-c was pressed.
     #[error("stopped by ctrl-c")]
     Interrupted,
@@ -147,7 +153,7 @@ impl Diagnose for SurfaceError {
             Self::ShrinkRefused { .. } => ErrorKind::Refused,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
             Self::Read { .. } | Self::Write { .. } | Self::Interrupted => ErrorKind::Unavailable,
-            Self::Unsound { .. } => ErrorKind::Internal,
+            Self::Unsound { .. } | Self::EraseLeft { .. } => ErrorKind::Internal,
         }
     }
 
@@ -159,6 +165,7 @@ impl Diagnose for SurfaceError {
             Self::Write { .. } => "OUTPUT_UNWRITABLE",
             Self::ShrinkRefused { .. } => "SHRINK_REFUSED",
             Self::Unsound { .. } => "WAREHOUSE_UNSOUND",
+            Self::EraseLeft { .. } => "ERASE_LEFT",
             Self::Interrupted => "INTERRUPTED",
         }
     }
@@ -170,6 +177,9 @@ impl Diagnose for SurfaceError {
                 "look at the source first; its files are kept under `{kept_in}`, and where the shrink is meant, \
                  `--accept-shrink` publishes it and says so in the ledger"
             )),
+            Self::EraseLeft { .. } => {
+                Some("what is yours is not changed: remove these files, or what they say of the customer".to_owned())
+            }
             _ => None,
         }
     }

@@ -85,7 +85,7 @@ impl Globals {
     /// folder `definitions` where it has one.
     pub(crate) fn definitions(&self) -> Definitions {
         let beside = || {
-            let folder = Location::parse(&self.location).ok()?.folder().join(DEFINITIONS);
+            let folder = Location::parse(&self.location).ok()?.folder()?.join(DEFINITIONS);
             folder.is_dir().then_some(folder)
         };
         Definitions::new(self.definitions_dir.clone().or_else(beside))

@@ -12,6 +12,7 @@ mod output;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tagmill_store::leases_given_back;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
@@ -26,7 +27,11 @@ fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let runtime = runtime()?;
-    let outcome = runtime.block_on(commands::run(cli));
+    let outcome = runtime.block_on(async {
+        let outcome = commands::run(cli).await;
+        leases_given_back().await;
+        outcome
+    });
     // A command that has ended waits for nobody.
     runtime.shutdown_background();
     outcome

@@ -10,6 +10,7 @@ use tagmill_schemas::segment::Universe;
 
 use crate::harness::Sandbox;
 use crate::harness::corp::corp;
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::view::{newest, view_with, wait_for};
 
 /// A segment of nobody.
@@ -62,35 +63,23 @@ fn the_size_of_a_range_changes_no_row() {
 }
 
 /// Customers, each with a follow, and a name and a remark of more than a thousand characters.
-const WIDE: &str = "\
-name: wide
-kind: files
-taken_at: 2026-06-15 02:00:00
-files:
-  people: {path: people.csv}
-tables:
-  customer:
-    mode: full
-    select: SELECT id AS customer_id, repeat(id, 200) AS name FROM people
-  follow:
-    mode: full
-    select: |
-      SELECT
-        id AS customer_id,
-        'wang' AS staff_id,
-        'active' AS status,
-        repeat(id, 200) AS remark
-      FROM people
-";
+const WIDE: [Table<'static>; 2] = [
+    ("customer", "mode: full", "SELECT id AS customer_id, repeat(id, 200) AS name FROM people"),
+    (
+        "follow",
+        "mode: full",
+        "SELECT id AS customer_id, 'wang' AS staff_id, 'active' AS status, repeat(id, 200) AS remark FROM people",
+    ),
+];
 
 #[test]
 fn more_rows_than_memory_are_handed_out_in_order() {
     const CUSTOMERS: u32 = 20_000;
     let sandbox = Sandbox::new();
-    sandbox.write("wide.yaml", WIDE);
     let people: String = (0..CUSTOMERS).map(|number| format!("c{number:06}\n")).collect();
-    sandbox.write("people.csv", format!("id\n{people}"));
-    sandbox.ok(&["ingest", "wide.yaml"]);
+    let (people, taken_at) = (format!("id\n{people}"), "2026-06-15 02:00:00");
+    let files = [("people", people.as_str())];
+    CsvSource { name: "wide", id_space: "wide", taken_at, files: &files, tables: &WIDE }.ingest(&sandbox);
     wait_for(|| async {
         let warehouse = sandbox.warehouse();
         let all = everybody(&newest(&warehouse).await, "followed").await;

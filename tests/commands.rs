@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Sandbox;
 use crate::harness::shop::{SOURCE, ingested_shop, shop};
+use crate::harness::{Sandbox, copy_tree};
 
 /// Who holds which tag. The name with a space is nothing that the practice guide would let anybody make.
 const HELD: &str = "\
@@ -27,12 +27,13 @@ const VIP: &str = "universe: all\nas_of: latest\nwhere: {tag: {any_of: [等级/V
 
 /// The shop and its first snapshot, with tags that hang on its customers.
 fn tagged_shop() -> Sandbox {
-    let sandbox = shop();
-    let files = "files:\n  held: {path: held.csv}\n";
-    sandbox.write("shop.yaml", format!("{}{TAG_TABLES}", SOURCE.replace("files:\n", files)));
-    sandbox.write("held.csv", HELD);
-    sandbox.ok(&["ingest", "shop.yaml"]);
-    sandbox
+    Sandbox::made_once("tagged_shop", |sandbox| {
+        copy_tree(shop().root(), sandbox.root());
+        let files = "files:\n  held: {path: held.csv}\n";
+        sandbox.write("shop.yaml", format!("{}{TAG_TABLES}", SOURCE.replace("files:\n", files)));
+        sandbox.write("held.csv", HELD);
+        sandbox.ok(&["ingest", "shop.yaml"]);
+    })
 }
 
 /// The values of one column of a listing.

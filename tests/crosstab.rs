@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::Sandbox;
-use crate::harness::shop::shop;
+use crate::harness::shop::{CsvSource, shop};
 use crate::segments::corp;
 
 /// Crosses two dimensions; what else is asked for stands in `more`.
@@ -70,28 +70,24 @@ fn where_cuts_the_customers_and_its_universe_says_whose_tags_count() {
 
 /// Six customers of `wang` and two tag groups. Two tags bear the names that the table itself uses, and two bear one name.
 fn labels() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let source = "\
-name: labels
-kind: files
-taken_at: 2026-06-15 02:00:00
-files:
-  customers: {path: customers.csv}
-  tags: {path: tags.csv}
-  held: {path: held.csv}
-tables:
-  customer: {mode: full, select: \"SELECT id AS customer_id, gender FROM customers\"}
-  follow: {mode: full, select: \"SELECT id AS customer_id, 'wang' AS staff_id, 'active' AS status FROM customers\"}
-  tag: {mode: full, select: \"SELECT id AS tag_id, tag_group AS group_name, name AS tag_name FROM tags\"}
-  assignment: {mode: full, select: \"SELECT customer AS customer_id, 'wang' AS staff_id, tag AS tag_id FROM held\"}
-";
-    sandbox.write("labels.yaml", source);
-    sandbox.write("customers.csv", "id,gender\na1,unknown\na2,unknown\na3,female\na4,\na5,\na6,\n");
     let tags = "t1,会员,none\nt2,会员,more than one\nt3,会员,VIP\nt4,会员,VIP\nt5,渠道,门店\nt6,渠道,直播\n";
-    sandbox.write("tags.csv", format!("id,tag_group,name\n{tags}"));
     let held = "a1,t1\na2,t2\na3,t3\na4,t4\na5,t3\na5,t4\na1,t5\na2,t5\na3,t6\na5,t5\na5,t6\na6,t6\n";
-    sandbox.write("held.csv", format!("customer,tag\n{held}"));
-    sandbox.ok(&["ingest", "labels.yaml"]);
+    let (tags, held) = (format!("id,tag_group,name\n{tags}"), format!("customer,tag\n{held}"));
+    let customers = "id,gender\na1,unknown\na2,unknown\na3,female\na4,\na5,\na6,\n";
+    let source = CsvSource {
+        name: "labels",
+        id_space: "labels",
+        taken_at: "2026-06-15 02:00:00",
+        files: &[("customers", customers), ("tags", tags.as_str()), ("held", held.as_str())],
+        tables: &[
+            ("customer", "mode: full", "SELECT id AS customer_id, gender FROM customers"),
+            ("follow", "mode: full", "SELECT id AS customer_id, 'wang' AS staff_id, 'active' AS status FROM customers"),
+            ("tag", "mode: full", "SELECT id AS tag_id, tag_group AS group_name, name AS tag_name FROM tags"),
+            ("assignment", "mode: full", "SELECT customer AS customer_id, 'wang' AS staff_id, tag AS tag_id FROM held"),
+        ],
+    };
+    let sandbox = Sandbox::new();
+    source.ingest(&sandbox);
     sandbox
 }
 

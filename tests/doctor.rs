@@ -11,30 +11,15 @@ use tagmill_schemas::ids::CustomerNo;
 use tagmill_store::{LogOp, LogRow, NewWarehouse, Outcome, RunSummary, Warehouse, log_batch, read_batches};
 
 use crate::harness::corp::corp;
-use crate::harness::shop::ingested_shop;
+use crate::harness::shop::{CUSTOMERS, ingested_shop};
 use crate::harness::view::wait_for;
-use crate::harness::{Sandbox, files_below};
+use crate::harness::{Sandbox, copy_tree, files_below};
+use crate::plans;
 
 const DOCTOR: [&str; 3] = ["doctor", "--format", "json"];
 const REPAIR: [&str; 4] = ["doctor", "--repair", "--format", "json"];
 /// A name as runs give them.
 const STAGED: &str = "s000009-0123456789abcdef0123456789abcdef.parquet";
-
-/// Who has not logged in for three months gets a tag.
-const SLEEPING: &str = "\
-tag: 活跃度/沉睡用户
-on: all_active
-when:
-  universe: followed
-  where:
-    event: login
-    window: lifetime
-    measure: last
-    op: \"<\"
-    value: as_of - 3 months
-    never: since_created
-on_exit: retract
-";
 
 /// What the doctor finds; it has to end with that exit code.
 fn findings(sandbox: &Sandbox, code: i32, args: &[&str]) -> Vec<Value> {
@@ -65,11 +50,11 @@ fn data_file(sandbox: &Sandbox, table: &str) -> PathBuf {
 
 /// A shop with two snapshots: the second brings other customers and the same orders.
 fn shop_with_two_snapshots() -> Sandbox {
-    let sandbox = ingested_shop();
-    let customers = sandbox.read("customers.csv");
-    sandbox.write("customers.csv", format!("{customers}c6,Zhou,北京,6\n"));
-    sandbox.ok(&["ingest", "shop.yaml"]);
-    sandbox
+    Sandbox::made_once("shop_twice", |sandbox| {
+        copy_tree(ingested_shop().root(), sandbox.root());
+        sandbox.write("customers.csv", format!("{CUSTOMERS}c6,Zhou,北京,6\n"));
+        sandbox.ok(&["ingest", "shop.yaml"]);
+    })
 }
 
 #[test]
@@ -214,8 +199,8 @@ async fn publish_what_does_not_fit(warehouse: &Path, customers: &[RecordBatch], 
             let first = batch.slice(0, 1);
             RecordBatch::try_new(stager.schema().clone(), first.columns().to_vec()).unwrap()
         };
-        let staged = stager.stage(Some(0), rows.iter().take(1).map(again)).unwrap();
-        run.add(table, staged).unwrap();
+        let rows: Vec<RecordBatch> = rows.iter().take(1).map(again).collect();
+        run.add(table, stager.stage(Some(0), rows).await.unwrap()).unwrap();
     }
     let stager = run.stager("assignment_log").unwrap();
     let step = LogRow {
@@ -229,7 +214,7 @@ async fn publish_what_does_not_fit(warehouse: &Path, customers: &[RecordBatch], 
         seen_by: 1,
     };
     let batch = log_batch(stager.schema(), "shop", run.snapshot_id(), &[step]).unwrap();
-    run.add("assignment_log", stager.stage(Some(0), [batch]).unwrap()).unwrap();
+    run.add("assignment_log", stager.stage(Some(0), [batch]).await.unwrap()).unwrap();
     let at = warehouse.ledger().await.unwrap().last().unwrap().taken_at;
     let summary = RunSummary {
         source: "shop".to_owned(),
@@ -264,8 +249,7 @@ fn rows_that_do_not_fit_together_are_told_for_the_snapshots_that_hold_them() {
 
 #[test]
 fn a_plan_without_its_steps_and_steps_without_a_plan_are_told() {
-    let sandbox = Sandbox::copy_of(corp());
-    sandbox.write("rules/sleeping.yaml", SLEEPING);
+    let sandbox = plans::corp("all_active", "retract");
     let run = sandbox.json(&["--as", "li", "rule", "run", "rules/sleeping.yaml", "--format", "json"]);
     let plan = run["plan"]["plan_id"].as_str().unwrap();
     check(&sandbox, 0, &DOCTOR, &[]);

@@ -289,7 +289,7 @@ fn amounts_of_several_currencies_are_not_added_up() {
 fn without_a_warehouse_it_is_said_how_to_make_one() {
     let sandbox = Sandbox::new();
     check(&sandbox, 1, "error_no_warehouse", &["snapshot", "list"]);
-    check(&sandbox, 2, "error_location", &["--warehouse", "s3://bucket/warehouse", "snapshot", "list"]);
+    check(&sandbox, 2, "error_location", &["--warehouse", "gs://bucket/warehouse", "snapshot", "list"]);
     assert_eq!(std::fs::read_dir(sandbox.root()).unwrap().count(), 0, "asking makes nothing");
 }
 

@@ -1,8 +1,9 @@
 //! Whose an event is: by which keys a source may name the person, what waits until the person is known, and what is never
 //! guessed.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::{Answer, Sandbox, files_below};
 use crate::ingest::report_of;
 
@@ -13,37 +14,36 @@ const READINGS: [&str; 4] =
 /// What a line of the shop may say of the person.
 const KEYS: [&str; 7] = ["customer", "unionid", "mobile", "sha256", "md5", "platform", "platform_id"];
 
-const CUSTOMER_TABLE: &str = "  customer:
-    mode: upsert
-    select: SELECT id AS customer_id, unionid, mobile FROM people
-";
+const CUSTOMER_TABLE: Table<'static> =
+    ("customer", "mode: upsert", "SELECT id AS customer_id, unionid, mobile FROM people");
 
-const EVENT_TABLE: &str = "  event:
-    mode: append
-    properties: {note: {type: text, private: true}, is_first: bool}
-    select: |
-      SELECT
-        id AS event_id,
-        customer AS customer_id,
-        unionid,
-        mobile,
-        sha256 AS mobile_sha256,
-        md5 AS mobile_md5,
-        platform,
-        platform_id,
-        'pay' AS type,
-        paid_at AS occurred_at,
-        amount,
-        'CNY' AS currency,
-        note,
-        is_first
-      FROM orders
-";
+const EVENT_TABLE: Table<'static> = (
+    "event",
+    "mode: append\nproperties: {note: {type: text, private: true}, is_first: bool}",
+    "\
+SELECT
+  id AS event_id,
+  customer AS customer_id,
+  unionid,
+  mobile,
+  sha256 AS mobile_sha256,
+  md5 AS mobile_md5,
+  platform,
+  platform_id,
+  'pay' AS type,
+  paid_at AS occurred_at,
+  amount,
+  'CNY' AS currency,
+  note,
+  is_first
+FROM orders",
+);
 
-const ID_MAP_TABLE: &str = "  id_map:
-    mode: upsert
-    select: SELECT 'douyin' AS platform, open_id AS platform_id, customer AS customer_id FROM links
-";
+const ID_MAP_TABLE: Table<'static> = (
+    "id_map",
+    "mode: upsert",
+    "SELECT 'douyin' AS platform, open_id AS platform_id, customer AS customer_id FROM links",
+);
 
 /// Two of them share a mobile number.
 const PEOPLE: &str = "\
@@ -59,25 +59,27 @@ c5,,
 const SHA256_OF_C2: &str = "BB63166DEEBE61D290485BFE19DD2CD97A4BBBE0ED3FA62044DD595F59C0CE53";
 const MD5_OF_C2: &str = "392ce09321418d1b02f105334120923d";
 
-/// Writes a source of `NAME.csv` files.
-fn write_source(sandbox: &Sandbox, name: &str, reading: usize, files: &[(&str, &str)], tables: &str) {
-    let mut document = format!("name: {name}\nkind: files\nid_space: wecom\ntaken_at: {}\nfiles:\n", READINGS[reading]);
-    for (file, content) in files {
-        document.push_str(&format!("  {file}: {{path: {file}.csv}}\n"));
-        sandbox.write(&format!("{file}.csv"), content);
-    }
-    sandbox.write(&format!("{name}.yaml"), format!("{document}tables:\n{tables}"));
+/// Writes a source of the corp at one of the readings.
+fn write_source(sandbox: &Sandbox, name: &str, reading: usize, files: &[(&str, &str)], tables: &[Table<'_>]) {
+    CsvSource { name, id_space: "wecom", taken_at: READINGS[reading], files, tables }.write(sandbox);
 }
 
 /// Reads customers.
 fn read_people(sandbox: &Sandbox, reading: usize, people: &str) -> Answer {
-    write_source(sandbox, "wecom", reading, &[("people", people)], CUSTOMER_TABLE);
+    write_source(sandbox, "wecom", reading, &[("people", people)], &[CUSTOMER_TABLE]);
     sandbox.ok(&["ingest", "wecom.yaml"])
+}
+
+/// A folder in which the customers have been read.
+fn with_people() -> Sandbox {
+    Sandbox::made_once("identity", |sandbox| {
+        read_people(sandbox, 0, PEOPLE);
+    })
 }
 
 /// Reads who is who on another platform.
 fn read_links(sandbox: &Sandbox, reading: usize, links: &str) -> Answer {
-    write_source(sandbox, "douyin", reading, &[("links", links)], ID_MAP_TABLE);
+    write_source(sandbox, "douyin", reading, &[("links", links)], &[ID_MAP_TABLE]);
     sandbox.ok(&["ingest", "douyin.yaml"])
 }
 
@@ -95,7 +97,7 @@ fn orders(lines: &[String]) -> String {
 
 /// Writes the shop.
 fn write_orders(sandbox: &Sandbox, reading: usize, lines: &[String]) {
-    write_source(sandbox, "shop", reading, &[("orders", orders(lines).as_str())], EVENT_TABLE);
+    write_source(sandbox, "shop", reading, &[("orders", orders(lines).as_str())], &[EVENT_TABLE]);
 }
 
 /// Reads the shop.
@@ -104,32 +106,22 @@ fn read_orders(sandbox: &Sandbox, reading: usize, lines: &[String]) -> Answer {
     sandbox.ok(&["ingest", "shop.yaml"])
 }
 
-/// The answer to a query as one text for each row.
-fn told(sandbox: &Sandbox, sql: &str) -> Vec<String> {
-    let row = |row: Value| {
-        let cell = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-        row.as_object().unwrap().values().map(cell).collect::<Vec<String>>().join(" ")
-    };
-    sandbox.sql(sql).into_iter().map(row).collect()
-}
-
 /// Every event with its customer.
 fn whose(sandbox: &Sandbox) -> Vec<String> {
-    told(sandbox, "SELECT event_id, customer_id FROM event JOIN customer USING (customer_no) ORDER BY event_id")
+    sandbox.told("SELECT event_id, customer_id FROM event JOIN customer USING (customer_no) ORDER BY event_id")
 }
 
 fn waiting(sandbox: &Sandbox) -> Vec<String> {
-    told(sandbox, "SELECT event_id FROM unmatched_event ORDER BY event_id")
+    sandbox.told("SELECT event_id FROM unmatched_event ORDER BY event_id")
 }
 
 fn refused(sandbox: &Sandbox) -> Vec<String> {
-    told(sandbox, "SELECT line, code, reason FROM quarantine ORDER BY run, line")
+    sandbox.told("SELECT line, code, reason FROM quarantine ORDER BY run, line")
 }
 
 #[test]
 fn each_key_finds_its_customer() {
-    let sandbox = Sandbox::new();
-    read_people(&sandbox, 0, PEOPLE);
+    let sandbox = with_people();
     read_links(&sandbox, 0, "open_id,customer\nd5,c5\n");
     let lines = [
         order("o1", &[("customer", "c1")]),
@@ -157,8 +149,7 @@ fn keys_that_come_in_the_same_run_are_known_in_it() {
     ];
     let orders = orders(&lines);
     let files = [("people", PEOPLE), ("links", "open_id,customer\nd5,c5\n"), ("orders", orders.as_str())];
-    let tables = format!("{CUSTOMER_TABLE}{ID_MAP_TABLE}{EVENT_TABLE}");
-    write_source(&sandbox, "shop", 0, &files, &tables);
+    write_source(&sandbox, "shop", 0, &files, &[CUSTOMER_TABLE, ID_MAP_TABLE, EVENT_TABLE]);
     // A dry run stages nothing that could be asked.
     let dry = sandbox.ok(&["ingest", "shop.yaml", "--dry-run"]);
     dry.says("3 mapped = 3 accepted + 0 rejected + 0 duplicate + 0 unmatched; 3 new");
@@ -168,8 +159,7 @@ fn keys_that_come_in_the_same_run_are_known_in_it() {
 
 #[test]
 fn an_event_that_could_be_that_of_two_customers_is_listed_and_not_guessed() {
-    let sandbox = Sandbox::new();
-    read_people(&sandbox, 0, PEOPLE);
+    let sandbox = with_people();
     let mut lines = vec![
         order("o1", &[("unionid", "u1"), ("mobile", "13800138002")]),
         order("o2", &[("mobile", "13800138003")]),
@@ -207,7 +197,7 @@ fn an_event_waits_until_a_later_run_of_any_source_brings_its_person() {
     sandbox.ok(&["ingest", "shop.yaml"]).says("nothing new");
 
     let people = "id,unionid,mobile\nc9,u9,13800138002\n";
-    write_source(&sandbox, "wecom", 1, &[("people", people)], CUSTOMER_TABLE);
+    write_source(&sandbox, "wecom", 1, &[("people", people)], &[CUSTOMER_TABLE]);
     let before = files_below(&sandbox.warehouse());
     sandbox.ok(&["ingest", "wecom.yaml", "--dry-run"]).says("note: 3 of 4 waiting events found their customer");
     assert_eq!(files_below(&sandbox.warehouse()), before);
@@ -248,14 +238,14 @@ fn an_event_waits_until_a_later_run_of_any_source_brings_its_person() {
 #[test]
 fn a_run_that_brings_the_person_says_how_many_events_had_waited() {
     let sandbox = Sandbox::new();
-    let tables = format!("{CUSTOMER_TABLE}{EVENT_TABLE}");
     let orders = orders(&[order("o1", &[("mobile", "13900139000")])]);
     for (reading, person, words) in [
         (0, "c8,u8,", "1 mapped = 0 accepted + 0 rejected + 0 duplicate + 1 unmatched"),
         (1, "c9,u9,13900139000", "1 mapped = 1 accepted + 0 rejected + 0 duplicate + 0 unmatched; 1 known; 1 waited"),
     ] {
         let people = format!("id,unionid,mobile\n{person}\n");
-        write_source(&sandbox, "shop", reading, &[("people", people.as_str()), ("orders", orders.as_str())], &tables);
+        let files = [("people", people.as_str()), ("orders", orders.as_str())];
+        write_source(&sandbox, "shop", reading, &files, &[CUSTOMER_TABLE, EVENT_TABLE]);
         sandbox.ok(&["ingest", "shop.yaml"]).says(words);
     }
     assert_eq!(whose(&sandbox), ["o1 c9"]);
@@ -268,7 +258,7 @@ fn an_outside_id_waits_for_a_customer_of_its_own_space() {
     sandbox.write("shop.yaml", sandbox.read("shop.yaml").replace("id_space: wecom", "id_space: shop"));
     sandbox.ok(&["ingest", "shop.yaml"]);
     read_people(&sandbox, 1, PEOPLE).says("note: 0 of 1 waiting events found their customer");
-    assert_eq!(told(&sandbox, "SELECT id_space, customer_id FROM unmatched_event"), ["shop c1"]);
+    assert_eq!(sandbox.told("SELECT id_space, customer_id FROM unmatched_event"), ["shop c1"]);
 }
 
 #[test]
@@ -278,10 +268,10 @@ fn a_waiting_event_is_told_from_a_repeat_and_from_another_of_its_id() {
     let answer = read_orders(&sandbox, 0, &[line.clone(), line.clone(), line.replace("12.3400", "12.3500")]);
     answer.says("3 mapped = 0 accepted + 1 rejected + 1 duplicate + 1 unmatched");
     read_orders(&sandbox, 1, &[line.replace("12.3400", "12.3600"), order("o2", &[("unionid", "u1")])]);
-    let codes = told(&sandbox, "SELECT run, line, code FROM quarantine ORDER BY run, line");
+    let codes = sandbox.told("SELECT run, line, code FROM quarantine ORDER BY run, line");
     assert_eq!(codes, ["1 3 DUPLICATE", "1 4 EVENT_ID_CONFLICT", "2 2 EVENT_ID_CONFLICT"]);
     read_people(&sandbox, 2, PEOPLE).says("note: 2 of 2 waiting events found their customer");
-    assert_eq!(told(&sandbox, "SELECT amount FROM event WHERE event_id = 'o1'"), ["12.3400"]);
+    assert_eq!(sandbox.told("SELECT amount FROM event WHERE event_id = 'o1'"), ["12.3400"]);
 }
 
 #[test]
@@ -302,8 +292,7 @@ fn a_waiting_event_that_comes_to_fit_two_customers_goes_into_quarantine_with_its
 
 #[test]
 fn an_event_that_names_nobody_is_rejected() {
-    let sandbox = Sandbox::new();
-    read_people(&sandbox, 0, PEOPLE);
+    let sandbox = with_people();
     let lines = [
         order("o1", &[]),
         order("o2", &[("platform", "douyin")]),
@@ -327,10 +316,9 @@ fn an_event_that_names_nobody_is_rejected() {
 #[test]
 fn a_select_that_cannot_say_whose_an_event_is_is_refused() {
     let sandbox = Sandbox::new();
-    let table = "  event:\n    mode: append\n    select: SELECT id AS event_id, platform_id, 'pay' AS type, paid_at AS \
-                 occurred_at FROM orders\n";
+    let select = "SELECT id AS event_id, platform_id, 'pay' AS type, paid_at AS occurred_at FROM orders";
     let orders = orders(&[order("o1", &[])]);
-    write_source(&sandbox, "shop", 0, &[("orders", orders.as_str())], table);
+    write_source(&sandbox, "shop", 0, &[("orders", orders.as_str())], &[("event", "mode: append", select)]);
     let refused = sandbox.fails(1, &["ingest", "shop.yaml"]);
     refused.says("the SELECT for `event` does not say whose each row is");
     refused.says("hint: add `… AS customer_id` to it, or");
@@ -347,8 +335,7 @@ fn a_property_cannot_bear_the_name_of_a_key() {
 /// Invariant 8.
 #[test]
 fn every_event_is_taken_waits_or_is_kept_with_its_reason() {
-    let sandbox = Sandbox::new();
-    read_people(&sandbox, 0, PEOPLE);
+    let sandbox = with_people();
     let lines = [
         order("o1", &[("mobile", "13800138001")]),
         order("o1", &[("mobile", "13800138001")]),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::{Answer, Sandbox};
 
 const LIST: &str = include_str!("data/import/vips.csv");
@@ -27,45 +28,45 @@ l2,c2,2026-05-01 08:00:00
 l3,c6,2026-02-28 01:59:59
 ";
 
-const CORP: &str = "\
-name: corp
-kind: files
-taken_at: 2026-05-31T02:00:00+08:00
-files:
-  tags: {path: tags.csv}
-  follows: {path: follows.csv}
-  held: {path: held.csv}
-  logins: {path: logins.csv}
-tables:
-  tag:
-    mode: full
-    select: SELECT group_name, name AS tag_name FROM tags
-  customer:
-    mode: full
-    select: SELECT DISTINCT customer AS customer_id FROM follows
-  follow:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, added AS added_at, status FROM follows
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, '等级' AS group_name, tag AS tag_name FROM held
-  event:
-    mode: append
-    select: SELECT id AS event_id, customer AS customer_id, 'login' AS type, happened AS occurred_at FROM logins
-";
+const TABLES: [Table<'static>; 5] = [
+    ("tag", "mode: full", "SELECT group_name, name AS tag_name FROM tags"),
+    ("customer", "mode: full", "SELECT DISTINCT customer AS customer_id FROM follows"),
+    (
+        "follow",
+        "mode: full",
+        "SELECT customer AS customer_id, staff AS staff_id, added AS added_at, status FROM follows",
+    ),
+    (
+        "assignment",
+        "mode: full",
+        "SELECT customer AS customer_id, staff AS staff_id, '等级' AS group_name, tag AS tag_name FROM held",
+    ),
+    (
+        "event",
+        "mode: append",
+        "SELECT id AS event_id, customer AS customer_id, 'login' AS type, happened AS occurred_at FROM logins",
+    ),
+];
+
+const FIRST: &str = "2026-05-31T02:00:00+08:00";
+const SECOND: &str = "2026-06-07T02:00:00+08:00";
+
+/// Reads the corp with who holds which tag.
+fn read_corp(sandbox: &Sandbox, taken_at: &str, held: &str) {
+    let tags = "group_name,name\n等级,VIP\n等级,金卡\n课程,理财\n";
+    let files = [("tags", tags), ("follows", FOLLOWS), ("held", held), ("logins", LOGINS)];
+    let source = CsvSource { name: "corp", id_space: "corp", taken_at, files: &files, tables: &TABLES };
+    source.ingest(sandbox).says("published snapshot");
+}
 
 /// A shop that has a customer of the same id as the corp has.
-const SHOP: &str = "\
-name: shop
-kind: files
-taken_at: 2026-05-31T02:00:00+08:00
-files:
-  buyers: {path: buyers.csv}
-tables:
-  customer:
-    mode: full
-    select: SELECT id AS customer_id, city FROM buyers
-";
+const SHOP: CsvSource<'static> = CsvSource {
+    name: "shop",
+    id_space: "shop",
+    taken_at: FIRST,
+    files: &[("buyers", "id,city\nc6,上海\n")],
+    tables: &[("customer", "mode: full", "SELECT id AS customer_id, city FROM buyers")],
+};
 
 const ACTIVE: &str = "\
 universe: followed
@@ -75,20 +76,13 @@ where: {event: login, window: {from: as_of - 3 months, to: as_of}, measure: coun
 
 /// The two sources after their readings, with the list in both its forms.
 fn corp() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.write("tags.csv", "group_name,name\n等级,VIP\n等级,金卡\n课程,理财\n");
-    sandbox.write("follows.csv", FOLLOWS);
-    sandbox.write("held.csv", "customer,staff,tag\nc1,wang,金卡\n");
-    sandbox.write("logins.csv", LOGINS);
-    sandbox.write("corp.yaml", CORP);
-    sandbox.write("buyers.csv", "id,city\nc6,上海\n");
-    sandbox.write("shop.yaml", SHOP);
-    sandbox.write("segments/active.yaml", ACTIVE);
-    sandbox.write("vips.csv", LIST);
-    sandbox.write("vips.xlsx", WORKBOOK);
-    sandbox.ok(&["ingest", "corp.yaml"]);
-    sandbox.ok(&["ingest", "shop.yaml"]);
-    sandbox
+    Sandbox::made_once("import", |sandbox| {
+        read_corp(sandbox, FIRST, "customer,staff,tag\nc1,wang,金卡\n");
+        SHOP.ingest(sandbox);
+        sandbox.write("segments/active.yaml", ACTIVE);
+        sandbox.write("vips.csv", LIST);
+        sandbox.write("vips.xlsx", WORKBOOK);
+    })
 }
 
 /// An import of that file by `li`, with further words.
@@ -217,9 +211,7 @@ fn an_import_is_approved_executed_once_and_taken_back() {
     assert_eq!(twice["snapshot_id"], Value::Null, "{twice}");
 
     // The next reading of the corp lists other assignments, and ends none of these.
-    sandbox.write("corp.yaml", CORP.replace("05-31", "06-07"));
-    sandbox.write("held.csv", "customer,staff,tag\nc2,wang,VIP\n");
-    sandbox.ok(&["ingest", "corp.yaml"]).says("published snapshot");
+    read_corp(&sandbox, SECOND, "customer,staff,tag\nc2,wang,VIP\n");
     assert_eq!(holders(&sandbox), LISTED);
 
     let undo = sandbox.json(&["--as", "li", "plan", "undo", id, "--format", "json"]);

@@ -14,7 +14,8 @@ use crate::harness::{Sandbox, files_below};
 
 #[test]
 fn the_same_source_twice_publishes_nothing() {
-    let sandbox = ingested_shop();
+    let sandbox = shop();
+    sandbox.ok(&["ingest", "shop.yaml"]).says("published snapshot 1");
     sandbox.ok(&["ingest", "shop.yaml"]).says("nothing new");
     assert_eq!(sandbox.snapshot_ids(), [1]);
 }

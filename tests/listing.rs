@@ -1,8 +1,9 @@
 //! What successive listings of one or several sources do to what is there: what ends, what is kept although its row was
 //! not taken, which tag an assignment means, and who keeps what two sources bring.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::{Answer, Sandbox};
 
 /// When the listings were read, a week apart.
@@ -37,36 +38,37 @@ c8,wang,t1,
 c9,wang,t1,
 ";
 
-const TABLES: &str = "
-tables:
-  tag:
-    mode: full
-    select: SELECT id AS tag_id, group_name, name AS tag_name, made AS created_at FROM tags
-  customer:
-    mode: full
-    select: SELECT DISTINCT id AS customer_id FROM follows
-  follow:
-    mode: full
-    select: SELECT id AS customer_id, staff AS staff_id, added AS added_at FROM follows
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id, given AS assigned_at FROM held
-";
+const TABLES: [Table<'static>; 4] = [
+    ("tag", "mode: full", "SELECT id AS tag_id, group_name, name AS tag_name, made AS created_at FROM tags"),
+    ("customer", "mode: full", "SELECT DISTINCT id AS customer_id FROM follows"),
+    ("follow", "mode: full", "SELECT id AS customer_id, staff AS staff_id, added AS added_at FROM follows"),
+    (
+        "assignment",
+        "mode: full",
+        "SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id, given AS assigned_at FROM held",
+    ),
+];
 
-/// Writes a source of `NAME.csv` files.
-fn source(sandbox: &Sandbox, name: &str, reading: usize, files: &[(&str, &str)], tables: &str) {
-    let mut document = format!("name: {name}\nkind: files\nid_space: wecom\ntaken_at: {}\nfiles:", READINGS[reading]);
-    for (file, content) in files {
-        document.push_str(&format!("\n  {file}: {{path: {name}_{file}.csv}}"));
-        sandbox.write(&format!("{name}_{file}.csv"), content);
-    }
-    sandbox.write(&format!("{name}.yaml"), document + tables);
+/// A source of the corp at one of the readings.
+fn source<'s>(
+    name: &'s str,
+    reading: usize,
+    files: &'s [(&'s str, &'s str)],
+    tables: &'s [Table<'s>],
+) -> CsvSource<'s> {
+    CsvSource { name, id_space: "wecom", taken_at: READINGS[reading], files, tables }
 }
 
 /// Reads the corp: its tags, its follows and who holds which tag.
 fn read(sandbox: &Sandbox, reading: usize, tags: &str, follows: &str, held: &str) -> Answer {
-    source(sandbox, "wecom", reading, &[("tags", tags), ("follows", follows), ("held", held)], TABLES);
-    sandbox.ok(&["ingest", "wecom.yaml"])
+    source("wecom", reading, &[("tags", tags), ("follows", follows), ("held", held)], &TABLES).ingest(sandbox)
+}
+
+/// The corp after the first reading.
+fn first_read() -> Sandbox {
+    Sandbox::made_once("listing", |sandbox| {
+        read(sandbox, 0, TAGS, FOLLOWS, HELD);
+    })
 }
 
 /// Replaces a part of a text that has to be there.
@@ -75,42 +77,32 @@ fn with(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
-/// The answer to a query as one text for each row.
-fn told(sandbox: &Sandbox, sql: &str) -> Vec<String> {
-    let row = |row: Value| {
-        let cell = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-        row.as_object().unwrap().values().map(cell).collect::<Vec<String>>().join(" ")
-    };
-    sandbox.sql(sql).into_iter().map(row).collect()
-}
-
 /// Who holds no tag.
 fn without_tags(sandbox: &Sandbox) -> Vec<String> {
     let sql = "SELECT customer_id FROM customer WHERE customer_no NOT IN (SELECT customer_no FROM held_assignment)";
-    told(sandbox, &format!("{sql} ORDER BY customer_id"))
+    sandbox.told(&format!("{sql} ORDER BY customer_id"))
 }
 
 /// Whose follow has ended.
 fn ended(sandbox: &Sandbox) -> Vec<String> {
     let sql = "SELECT customer_id FROM follow JOIN customer USING (customer_no) WHERE status = 'ended'";
-    told(sandbox, &format!("{sql} ORDER BY customer_id"))
+    sandbox.told(&format!("{sql} ORDER BY customer_id"))
 }
 
 fn refused(sandbox: &Sandbox) -> Vec<String> {
-    told(sandbox, "SELECT target || ' ' || code AS refused FROM quarantine ORDER BY refused")
+    sandbox.told("SELECT target || ' ' || code AS refused FROM quarantine ORDER BY refused")
 }
 
 #[test]
 fn a_row_that_does_not_fit_its_contract_is_listed_all_the_same() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
+    let sandbox = first_read();
     let tags = with(TAGS, "t1,会员等级,VIP,2026-04-01", "t1,会员等级,VIP,soon");
     let follows = with(FOLLOWS, "c1,wang,2026-03-01", "c1,wang,long ago");
     let held = with(HELD, "c2,wang,t1,", "c2,wang,t1,yesterday");
     read(&sandbox, 1, &tags, &follows, &held);
 
     assert_eq!(refused(&sandbox), ["assignment BAD_VALUE", "follow BAD_VALUE", "tag BAD_VALUE"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM tag WHERE valid_to IS NULL ORDER BY tag_id"), ["t1", "t2"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM tag WHERE valid_to IS NULL ORDER BY tag_id"), ["t1", "t2"]);
     assert!(ended(&sandbox).is_empty(), "{:?}", ended(&sandbox));
     assert!(without_tags(&sandbox).is_empty(), "{:?}", without_tags(&sandbox));
 
@@ -125,8 +117,7 @@ fn a_row_that_does_not_fit_its_contract_is_listed_all_the_same() {
 
 #[test]
 fn where_a_row_cannot_be_read_nothing_ends_in_its_table() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
+    let sandbox = first_read();
     // One line that is no row, and one that does not say of whom it speaks.
     let held = with(HELD, "c1,wang,t1,\n", "c1,wang\n");
     let follows = with(FOLLOWS, "c2,wang,2026-03-01", ",wang,2026-03-01");
@@ -139,20 +130,17 @@ fn where_a_row_cannot_be_read_nothing_ends_in_its_table() {
     // Such a reading covered nothing: the tag may have gone before it.
     read(&sandbox, 2, TAGS, FOLLOWS, &with(HELD, "c1,wang,t1,\n", ""));
     assert_eq!(without_tags(&sandbox), ["c1"]);
-    let closed = told(&sandbox, "SELECT seen_after, seen_by FROM assignment_log WHERE op = 'close'");
+    let closed = sandbox.told("SELECT seen_after, seen_by FROM assignment_log WHERE op = 'close'");
     assert_eq!(closed, [format!("{} {}", READINGS[0], READINGS[2])]);
 }
 
 #[test]
 fn a_reading_without_assignments_bounds_none() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
-    let tables = TABLES.split("  assignment:").next().unwrap();
-    source(&sandbox, "wecom", 1, &[("tags", TAGS), ("follows", FOLLOWS)], tables);
+    let sandbox = first_read();
     // The same rows at a later instant: only the source's own state changes.
-    sandbox.ok(&["ingest", "wecom.yaml"]);
+    source("wecom", 1, &[("tags", TAGS), ("follows", FOLLOWS)], &TABLES[..3]).ingest(&sandbox);
     read(&sandbox, 2, TAGS, FOLLOWS, &format!("{HELD}c4,wang,t2,\n"));
-    let opened = told(&sandbox, "SELECT seen_after, seen_by FROM assignment_log WHERE tag_id = 't2'");
+    let opened = sandbox.told("SELECT seen_after, seen_by FROM assignment_log WHERE tag_id = 't2'");
     assert_eq!(opened, [format!("{} {}", READINGS[0], READINGS[2])]);
 }
 
@@ -160,11 +148,11 @@ fn a_reading_without_assignments_bounds_none() {
 fn an_assignment_by_name_means_the_living_tag_of_that_name() {
     let sandbox = Sandbox::new();
     let held = "customer,staff,tag\nc1,wang,VIP\nc2,wang,普通\nc3,wang,金卡\n";
-    let named = "'会员等级' AS group_name, tag AS tag_name";
-    let tables = with(TABLES, "tag AS tag_id, given AS assigned_at", named);
-    source(&sandbox, "wecom", 0, &[("tags", TAGS), ("follows", FOLLOWS), ("held", held)], &tables);
-    sandbox.ok(&["ingest", "wecom.yaml"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM held_assignment ORDER BY tag_id"), ["t1", "t2"]);
+    let [tag, customer, follow, (assignment, mode, select)] = TABLES;
+    let named = with(select, "tag AS tag_id, given AS assigned_at", "'会员等级' AS group_name, tag AS tag_name");
+    let tables = [tag, customer, follow, (assignment, mode, named.as_str())];
+    source("wecom", 0, &[("tags", TAGS), ("follows", FOLLOWS), ("held", held)], &tables).ingest(&sandbox);
+    assert_eq!(sandbox.told("SELECT tag_id FROM held_assignment ORDER BY tag_id"), ["t1", "t2"]);
     assert_eq!(refused(&sandbox), ["assignment UNMATCHED_TAG"]);
     let segment = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [会员等级/VIP], follower: any}}\n";
     sandbox.write("segment.yaml", segment);
@@ -176,101 +164,79 @@ fn an_assignment_of_a_tag_id_that_its_source_does_not_list_is_unmatched() {
     let sandbox = Sandbox::new();
     read(&sandbox, 0, TAGS, FOLLOWS, &format!("{HELD}c1,wang,t9,\n"));
     assert_eq!(refused(&sandbox), ["assignment UNMATCHED_TAG"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM tag ORDER BY tag_id"), ["t1", "t2"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM tag ORDER BY tag_id"), ["t1", "t2"]);
 }
 
 /// A source of the same corp that lists who is followed and who holds which tag, and no tags.
-const CRM_TABLES: &str = "
-tables:
-  customer:
-    mode: upsert
-    select: SELECT customer AS customer_id FROM held
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, '会员等级' AS group_name, tag AS tag_name FROM held
-";
+const CRM_TABLES: [Table<'static>; 2] = [
+    ("customer", "mode: upsert", "SELECT customer AS customer_id FROM held"),
+    ("assignment", "mode: full", "SELECT customer AS customer_id, '会员等级' AS group_name, tag AS tag_name FROM held"),
+];
 
 #[test]
 fn a_source_that_lists_no_tags_makes_those_of_its_assignments_known() {
     let sandbox = Sandbox::new();
     let held = "customer,tag\nc1,钻石\nc2,钻石\n";
-    source(&sandbox, "crm", 0, &[("held", held)], CRM_TABLES);
-    sandbox.ok(&["ingest", "crm.yaml"]).says("1 new tags");
-    let tags = told(&sandbox, "SELECT tag_id, group_id, group_name, tag_name FROM tag");
+    source("crm", 0, &[("held", held)], &CRM_TABLES).ingest(&sandbox).says("1 new tags");
+    let tags = sandbox.told("SELECT tag_id, group_id, group_name, tag_name FROM tag");
     assert_eq!(tags, ["crm:会员等级/钻石 crm:会员等级 会员等级 钻石"]);
-    assert_eq!(told(&sandbox, "SELECT group_id FROM tag_group"), ["crm:会员等级"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM held_assignment"), ["crm:会员等级/钻石"; 2]);
+    assert_eq!(sandbox.told("SELECT group_id FROM tag_group"), ["crm:会员等级"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM held_assignment"), ["crm:会员等级/钻石"; 2]);
 
     // The second time it is known.
-    source(&sandbox, "crm", 1, &[("held", "customer,tag\nc1,钻石\n")], CRM_TABLES);
+    source("crm", 1, &[("held", "customer,tag\nc1,钻石\n")], &CRM_TABLES).write(&sandbox);
     sandbox.ok(&["ingest", "crm.yaml", "--accept-shrink"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM tag"), ["crm:会员等级/钻石"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM held_assignment"), ["crm:会员等级/钻石"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM tag"), ["crm:会员等级/钻石"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM held_assignment"), ["crm:会员等级/钻石"]);
 }
 
 #[test]
 fn a_name_means_a_tag_of_another_source_of_the_corp_where_the_source_has_none_itself() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
-    source(&sandbox, "crm", 1, &[("held", "customer,tag\nc1,VIP\n")], CRM_TABLES);
-    sandbox.ok(&["ingest", "crm.yaml"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM held_assignment WHERE source = 'crm'"), ["t1"]);
-    assert_eq!(told(&sandbox, "SELECT tag_id FROM tag ORDER BY tag_id"), ["t1", "t2"]);
+    let sandbox = first_read();
+    source("crm", 1, &[("held", "customer,tag\nc1,VIP\n")], &CRM_TABLES).ingest(&sandbox);
+    assert_eq!(sandbox.told("SELECT tag_id FROM held_assignment WHERE source = 'crm'"), ["t1"]);
+    assert_eq!(sandbox.told("SELECT tag_id FROM tag ORDER BY tag_id"), ["t1", "t2"]);
 }
 
 #[test]
 fn what_another_source_holds_is_refused_and_stays_as_it_is() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
-    let tables = "
-tables:
-  tag:
-    mode: full
-    select: SELECT id AS tag_id, '会员等级' AS group_name, name AS tag_name FROM tags
-  follow:
-    mode: full
-    select: SELECT id AS customer_id, staff AS staff_id FROM follows
-";
+    let sandbox = first_read();
+    let tables = [
+        ("tag", "mode: full", "SELECT id AS tag_id, '会员等级' AS group_name, name AS tag_name FROM tags"),
+        ("follow", "mode: full", "SELECT id AS customer_id, staff AS staff_id FROM follows"),
+    ];
     let files = [("tags", "id,name\nt1,renamed\nt7,金卡\n"), ("follows", "id,staff\nc1,wang\nc1,li\n")];
-    source(&sandbox, "hr", 1, &files, tables);
-    let answer = sandbox.ok(&["ingest", "hr.yaml"]);
+    let answer = source("hr", 1, &files, &tables).ingest(&sandbox);
     answer.says("tag (full)     2 mapped = 1 accepted + 1 rejected");
     answer.says("follow (full)  2 mapped = 1 accepted + 1 rejected");
     assert_eq!(refused(&sandbox), ["follow HELD_BY_OTHER_SOURCE", "tag HELD_BY_OTHER_SOURCE"]);
-    let tags = told(&sandbox, "SELECT tag_id, tag_name, source FROM tag ORDER BY tag_id");
+    let tags = sandbox.told("SELECT tag_id, tag_name, source FROM tag ORDER BY tag_id");
     assert_eq!(tags, ["t1 VIP wecom", "t2 普通 wecom", "t7 金卡 hr"]);
     let sql = "SELECT staff_id, follow.source FROM follow JOIN customer USING (customer_no) WHERE customer_id = 'c1'";
-    assert_eq!(told(&sandbox, &format!("{sql} ORDER BY staff_id")), ["li hr", "wang wecom"]);
+    assert_eq!(sandbox.told(&format!("{sql} ORDER BY staff_id")), ["li hr", "wang wecom"]);
 }
 
 #[test]
 fn a_tag_that_ended_and_comes_back_keeps_its_former_row() {
-    let sandbox = Sandbox::new();
-    read(&sandbox, 0, TAGS, FOLLOWS, HELD);
+    let sandbox = first_read();
     read(&sandbox, 1, &with(TAGS, "t2,会员等级,普通,2026-04-01\n", ""), FOLLOWS, HELD);
     read(&sandbox, 2, TAGS, FOLLOWS, HELD);
-    let rows = told(&sandbox, "SELECT valid_from, valid_to FROM tag WHERE tag_id = 't2' ORDER BY valid_from");
+    let rows = sandbox.told("SELECT valid_from, valid_to FROM tag WHERE tag_id = 't2' ORDER BY valid_from");
     assert_eq!(rows, [format!("{} {}", READINGS[0], READINGS[1]), format!("{} null", READINGS[2])]);
 }
 
 #[test]
 fn staff_are_dated_by_the_department_that_they_belong_to() {
     let sandbox = Sandbox::new();
-    let tables = "
-tables:
-  staff:
-    mode: full
-    select: SELECT id AS staff_id, department AS department_id FROM staff
-";
+    let tables = [("staff", "mode: full", "SELECT id AS staff_id, department AS department_id FROM staff")];
     for (reading, staff) in ["id,department\nli,d1\nwang,d1\n", "id,department\nli,d2\n"].into_iter().enumerate() {
-        source(&sandbox, "hr", reading, &[("staff", staff)], tables);
-        sandbox.ok(&["ingest", "hr.yaml"]);
+        source("hr", reading, &[("staff", staff)], &tables).ingest(&sandbox);
     }
     let sql = "SELECT staff_id, department_id, valid_from, valid_to FROM staff ORDER BY staff_id, valid_from";
     let [first, second, _] = READINGS;
     let expected =
         [format!("li d1 {first} {second}"), format!("li d2 {second} null"), format!("wang d1 {first} {second}")];
-    assert_eq!(told(&sandbox, sql), expected);
+    assert_eq!(sandbox.told(sql), expected);
 }
 
 #[test]
@@ -279,8 +245,8 @@ fn of_a_repeated_assignment_the_latest_stays_and_the_other_is_kept_with_its_line
     let held = "customer,staff,tag,given\nc1,wang,t1,2026-05-01 08:00:00\nc1,wang,t1,2026-05-02 08:00:00\n\
                 c1,wang,t1,2026-05-02 08:00:00\n";
     read(&sandbox, 0, TAGS, FOLLOWS, held);
-    assert_eq!(told(&sandbox, "SELECT assigned_at FROM held_assignment"), ["2026-05-02T00:00:00Z"]);
-    let rows = told(&sandbox, "SELECT line, code FROM quarantine ORDER BY line");
+    assert_eq!(sandbox.told("SELECT assigned_at FROM held_assignment"), ["2026-05-02T00:00:00Z"]);
+    let rows = sandbox.told("SELECT line, code FROM quarantine ORDER BY line");
     assert_eq!(rows, ["2 KEY_CONFLICT", "4 DUPLICATE"]);
     let raw = sandbox.sql("SELECT raw FROM quarantine WHERE line = 2");
     assert!(raw[0]["raw"].as_str().unwrap().contains("2026-05-01T00:00:00Z"), "{raw:?}");
@@ -289,36 +255,35 @@ fn of_a_repeated_assignment_the_latest_stays_and_the_other_is_kept_with_its_line
 #[test]
 fn a_column_of_two_sources_needs_two_different_priorities() {
     let sandbox = Sandbox::new();
-    let tables = |priority: &str| {
-        let select = "SELECT id AS customer_id, city FROM people";
-        format!("\ntables:\n  customer:\n    mode: upsert\n    priority: {priority}\n    select: {select}\n")
-    };
     let people = [("people", "id,city\nc1,上海\n")];
-    source(&sandbox, "wecom", 0, &people, &tables("5"));
+    let write = |name: &str, reading: usize, priority: u32| {
+        let keys = format!("mode: upsert\npriority: {priority}");
+        let tables = [("customer", keys.as_str(), "SELECT id AS customer_id, city FROM people")];
+        source(name, reading, &people, &tables).write(&sandbox);
+    };
+    write("wecom", 0, 5);
     sandbox.ok(&["ingest", "wecom.yaml"]);
-    source(&sandbox, "crm", 1, &people, &tables("5"));
+    write("crm", 1, 5);
     let refused = sandbox.fails(1, &["ingest", "crm.yaml"]);
     refused.says("`customer.city` is filled by the source `wecom` too, with the same `priority: 5`").says("hint: ");
-    source(&sandbox, "crm", 1, &people, &tables("6"));
+    write("crm", 1, 6);
     sandbox.ok(&["ingest", "crm.yaml"]);
 }
 
 #[test]
 fn an_amount_with_more_than_four_places_is_refused_and_not_rounded() {
     let sandbox = Sandbox::new();
-    let tables = "
-tables:
-  customer:
-    mode: upsert
-    select: SELECT DISTINCT customer AS customer_id FROM orders
-  event:
-    mode: append
-    select: |
-      SELECT id AS event_id, customer AS customer_id, 'pay' AS type, '2026-05-01' AS occurred_at, amount FROM orders
-";
-    source(&sandbox, "shop", 0, &[("orders", "id,customer,amount\no1,c1,1.23456\no2,c1,1.23450\n")], tables);
-    sandbox.ok(&["ingest", "shop.yaml"]);
+    let tables = [
+        ("customer", "mode: upsert", "SELECT DISTINCT customer AS customer_id FROM orders"),
+        (
+            "event",
+            "mode: append",
+            "SELECT id AS event_id, customer AS customer_id, 'pay' AS type, '2026-05-01' AS occurred_at, amount FROM orders",
+        ),
+    ];
+    let orders = "id,customer,amount\no1,c1,1.23456\no2,c1,1.23450\n";
+    source("shop", 0, &[("orders", orders)], &tables).ingest(&sandbox);
     assert_eq!(sandbox.sql("SELECT event_id, amount FROM event"), [json!({"event_id": "o2", "amount": "1.2345"})]);
-    let reasons = told(&sandbox, "SELECT reason FROM quarantine");
+    let reasons = sandbox.told("SELECT reason FROM quarantine");
     assert_eq!(reasons, ["`1.23456` has more than 4 places after the point for `amount`"]);
 }

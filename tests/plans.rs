@@ -8,35 +8,28 @@ use tagmill_schemas::ids::PlanId;
 use tagmill_store::Warehouse;
 
 use crate::harness::Sandbox;
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::view::wait_for;
 
 /// Two readings, a week apart.
 const FIRST: &str = "2026-06-15T02:00:00+08:00";
 const SECOND: &str = "2026-06-22T02:00:00+08:00";
 
-const TABLES: &str = "
-files:
-  tags: {path: tags.csv}
-  follows: {path: follows.csv}
-  held: {path: held.csv}
-  logins: {path: logins.csv}
-tables:
-  tag:
-    mode: full
-    select: SELECT id AS tag_id, '活跃度' AS group_name, name AS tag_name, kept = 'yes' AS is_protected FROM tags
-  customer:
-    mode: full
-    select: SELECT DISTINCT customer AS customer_id FROM follows
-  follow:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, added AS added_at FROM follows
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id FROM held
-  event:
-    mode: append
-    select: SELECT id AS event_id, customer AS customer_id, 'login' AS type, happened AS occurred_at FROM logins
-";
+const TABLES: [Table<'static>; 5] = [
+    (
+        "tag",
+        "mode: full",
+        "SELECT id AS tag_id, '活跃度' AS group_name, name AS tag_name, kept = 'yes' AS is_protected FROM tags",
+    ),
+    ("customer", "mode: full", "SELECT DISTINCT customer AS customer_id FROM follows"),
+    ("follow", "mode: full", "SELECT customer AS customer_id, staff AS staff_id, added AS added_at FROM follows"),
+    ("assignment", "mode: full", "SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id FROM held"),
+    (
+        "event",
+        "mode: append",
+        "SELECT id AS event_id, customer AS customer_id, 'login' AS type, happened AS occurred_at FROM logins",
+    ),
+];
 
 /// Who has not logged in for three months.
 const SLEEPS: &str =
@@ -83,15 +76,16 @@ impl Listing {
     }
 
     fn read(&self, sandbox: &Sandbox, taken_at: &str) {
-        sandbox.write("corp.yaml", format!("name: corp\nkind: files\ntaken_at: {taken_at}{TABLES}"));
-        let write = |file: &str, header: &str, lines: &[&str]| {
-            sandbox.write(file, format!("{header}\n{}\n", lines.join("\n")));
-        };
-        write("tags.csv", "id,name,kept", &self.tags);
-        write("follows.csv", "customer,staff,added", &self.follows);
-        write("held.csv", "customer,staff,tag", &self.held);
-        write("logins.csv", "id,customer,happened", &self.logins);
-        sandbox.ok(&["ingest", "corp.yaml"]).says("published snapshot");
+        let files = [
+            ("tags", "id,name,kept", &self.tags),
+            ("follows", "customer,staff,added", &self.follows),
+            ("held", "customer,staff,tag", &self.held),
+            ("logins", "id,customer,happened", &self.logins),
+        ];
+        let files = files.map(|(name, header, lines)| (name, format!("{header}\n{}\n", lines.join("\n"))));
+        let files = files.each_ref().map(|(name, content)| (*name, content.as_str()));
+        let source = CsvSource { name: "corp", id_space: "corp", taken_at, files: &files, tables: &TABLES };
+        source.ingest(sandbox).says("published snapshot");
     }
 }
 
@@ -101,10 +95,9 @@ fn rule(on: &str, on_exit: &str) -> String {
 }
 
 /// The corp after its first reading, with the rule `sleeping`.
-fn corp(on: &str, on_exit: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
+pub fn corp(on: &str, on_exit: &str) -> Sandbox {
+    let sandbox = Sandbox::made_once("plans", |sandbox| Listing::usual().read(sandbox, FIRST));
     sandbox.write("rules/sleeping.yaml", rule(on, on_exit));
-    Listing::usual().read(&sandbox, FIRST);
     sandbox
 }
 

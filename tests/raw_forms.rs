@@ -132,6 +132,19 @@ fn every_form_of_the_same_orders_gives_the_same_events() {
 }
 
 #[test]
+fn a_refused_row_of_a_parquet_file_is_kept_as_json_without_its_nulls() {
+    let sandbox = sandbox_with("typed.parquet", "");
+    let amount = "        CASE WHEN order_id = 'r4' THEN 'much' ELSE '1' END AS amount,\n";
+    sandbox.write("raw.yaml", sandbox.read("raw.yaml").replace("        amount,\n", amount));
+    assert_eq!(counts(&report_of(&sandbox, "raw.yaml")), (4, 4, 0));
+    let kept = sandbox.sql("SELECT line, code, raw FROM quarantine");
+    let [row] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((&row["line"], &row["code"]), (&json!(4), &json!("BAD_VALUE")));
+    let raw: Value = serde_json::from_str(row["raw"].as_str().unwrap()).unwrap();
+    assert_eq!((&raw["order_id"], &raw["note"], raw.get("city")), (&json!("r4"), &json!("two\nlines"), None));
+}
+
+#[test]
 fn without_quoting_a_quote_is_text() {
     let sandbox = sandbox_with("unquoted.tsv", ", quote: none");
     assert_eq!(counts(&report_of(&sandbox, "raw.yaml")), (4, 4, 0));

@@ -3,17 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use crate::harness::demo::{self, toured};
 use crate::harness::http::Server;
-use crate::harness::{Answer, Sandbox};
+use crate::harness::s3::S3;
+use crate::harness::{Answer, Sandbox, copy_tree};
 
 const README: &str = include_str!("../README.md");
 
 /// What begins a server, which does not end by itself.
 const SERVE: &str = "tagmill serve";
+/// The bucket, in whose place comes one that is there.
+const BUCKET: &str = "my-bucket";
 /// Lines of the tour that are not run, by how they begin, and why.
-const LEFT_OUT: [(&str, &str); 3] = [
+const LEFT_OUT: [(&str, &str); 4] = [
     ("make ", "it builds the program and runs these tests"),
     ("export PATH", "the program under test is on the path already"),
+    ("export AWS_", "the S3 of the tests has a key of its own"),
     (SERVE, "it does not end: a server on a free port takes its place"),
 ];
 
@@ -29,7 +34,7 @@ curl() { command curl --fail --noproxy '*' \"$@\"; }
 ";
 
 /// What README says that a reader will see, by the heading that it stands under.
-const SEEN: [(&str, &str); 13] = [
+const SEEN: [(&str, &str); 14] = [
     ("Your own CSV", "nothing was published"),
     ("Your own CSV", "published snapshot 1"),
     ("Your own CSV", "`last week` is no time"),
@@ -43,6 +48,7 @@ const SEEN: [(&str, &str); 13] = [
     ("A list of customers", "1 rejected"),
     ("A server for dashboards", "\"snapshot_id\":5"),
     ("A server for dashboards", "type,events\n"),
+    ("On S3", "storage: "),
 ];
 
 /// The files that the tour leaves in its folder.
@@ -79,14 +85,19 @@ fn follow(sandbox: &Sandbox, commands: &str) -> Answer {
     if let Some(server) = &server {
         script = script.replace("localhost:8080", server.url().trim_start_matches("http://"));
     }
+    if script.contains(BUCKET) {
+        script = script.replace(BUCKET, &S3::get().new_bucket());
+    }
     sandbox.shell(&script)
 }
 
 #[test]
 fn every_command_of_the_tour_runs_as_it_is_written() {
-    let sandbox = Sandbox::new();
-    // What `make demo ARGS=--no-serve` does once the program is built.
-    sandbox.ok(&["demo", "--no-serve"]);
+    let sandbox = Sandbox::new().with_environment(S3::get().environment());
+    // What `make demo ARGS=--no-serve` leaves, in the folders where it leaves it.
+    for (made, wanted) in [(demo::WAREHOUSE, "warehouse"), (demo::ORDERS, "warehouse-orders")] {
+        copy_tree(&toured().0.path(made), &sandbox.path(wanted));
+    }
     let mut said: BTreeMap<&str, String> = BTreeMap::new();
     for (heading, commands) in blocks() {
         let answer = follow(&sandbox, commands);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::http::Server;
 use crate::harness::outside::{check_counts, seen_from_outside};
+use crate::harness::shop::{CsvSource, Table};
 use crate::harness::{Answer, Sandbox, files_below};
 
 /// When each snapshot was taken, from the first on.
@@ -31,29 +32,23 @@ const PRUNE: [&str; 2] = ["snapshot", "prune"];
 const PAID: &str = "universe: all\nas_of: latest\nwhere: {event: pay, window: lifetime, measure: last, op: \"<\", \
                     value: as_of - 3 months, never: exclude}\n";
 
+const TABLES: [Table<'static>; 2] = [
+    ("customer", "mode: full", "SELECT id AS customer_id, name FROM customers"),
+    (
+        "event",
+        "mode: append",
+        "SELECT id AS event_id, customer AS customer_id, 'pay' AS type, paid_at AS occurred_at FROM orders",
+    ),
+];
+
 /// Reads a source whose n-th reading lists ten customers and n more, and brings one order.
 fn publish(sandbox: &Sandbox, number: i64, taken_at: &str) {
-    let customers: Vec<String> = (1..=10 + number).map(|customer| format!("c{customer},name {customer}")).collect();
-    sandbox.write("customers.csv", format!("id,name\n{}\n", customers.join("\n")));
-    sandbox.write("orders.csv", format!("id,customer,paid_at\no{number},c1,2026-01-01 10:00:00\n"));
-    let source = format!(
-        "name: shop
-kind: files
-taken_at: {taken_at}
-files:
-  customers: {{path: customers.csv}}
-  orders: {{path: orders.csv}}
-tables:
-  customer:
-    mode: full
-    select: SELECT id AS customer_id, name FROM customers
-  event:
-    mode: append
-    select: SELECT id AS event_id, customer AS customer_id, 'pay' AS type, paid_at AS occurred_at FROM orders
-"
-    );
-    sandbox.write("shop.yaml", source);
-    sandbox.ok(&["ingest", "shop.yaml"]).says(&format!("published snapshot {number},"));
+    let customers: String = (1..=10 + number).map(|customer| format!("c{customer},name {customer}\n")).collect();
+    let customers = format!("id,name\n{customers}");
+    let orders = format!("id,customer,paid_at\no{number},c1,2026-01-01 10:00:00\n");
+    let files = [("customers", customers.as_str()), ("orders", orders.as_str())];
+    let source = CsvSource { name: "shop", id_space: "shop", taken_at, files: &files, tables: &TABLES };
+    source.ingest(sandbox).says(&format!("published snapshot {number},"));
 }
 
 /// The shop with all its snapshots, nothing pruned, built once. Who writes takes a copy.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::harness::Sandbox;
 use crate::harness::corp::corp;
+use crate::harness::shop::CsvSource;
 
 /// Who has not logged in for so many months gets a tag, and loses it with the next login.
 fn sleeping(months: u32) -> String {
@@ -188,36 +189,27 @@ fn a_tag_that_may_not_be_marked_is_given_by_no_rule() {
 }
 
 /// Two customers whom `wang` and `li` follow: one follow of `c1` holds both tags, and `c2` has them on two follows.
-const TWO_TAGS: [(&str, &str); 4] = [
-    ("customers", "id,city\nc1,上海\nc2,上海\n"),
-    ("follows", "customer,staff,status\nc1,wang,active\nc1,li,active\nc2,wang,active\nc2,li,active\n"),
-    ("tags", "group_name,tag\n标签,VIP\n标签,宠物主人\n标签,目标\n"),
-    ("held", "customer,staff,tag\nc1,wang,VIP\nc1,wang,宠物主人\nc1,li,VIP\nc2,wang,VIP\nc2,li,宠物主人\n"),
-];
-
-const TWO_TAGS_SOURCE: &str = "\
-name: corp
-kind: files
-taken_at: 2026-06-15 02:00:00
-files:
-  customers: {path: customers.csv}
-  follows: {path: follows.csv}
-  tags: {path: tags.csv}
-  held: {path: held.csv}
-tables:
-  customer:
-    mode: full
-    select: SELECT id AS customer_id, city FROM customers
-  follow:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, status FROM follows
-  tag:
-    mode: full
-    select: SELECT group_name, tag AS tag_name FROM tags
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, '标签' AS group_name, tag AS tag_name FROM held
-";
+const TWO_TAGS: CsvSource<'static> = CsvSource {
+    name: "corp",
+    id_space: "corp",
+    taken_at: "2026-06-15 02:00:00",
+    files: &[
+        ("customers", "id,city\nc1,上海\nc2,上海\n"),
+        ("follows", "customer,staff,status\nc1,wang,active\nc1,li,active\nc2,wang,active\nc2,li,active\n"),
+        ("tags", "group_name,tag\n标签,VIP\n标签,宠物主人\n标签,目标\n"),
+        ("held", "customer,staff,tag\nc1,wang,VIP\nc1,wang,宠物主人\nc1,li,VIP\nc2,wang,VIP\nc2,li,宠物主人\n"),
+    ],
+    tables: &[
+        ("customer", "mode: full", "SELECT id AS customer_id, city FROM customers"),
+        ("follow", "mode: full", "SELECT customer AS customer_id, staff AS staff_id, status FROM follows"),
+        ("tag", "mode: full", "SELECT group_name, tag AS tag_name FROM tags"),
+        (
+            "assignment",
+            "mode: full",
+            "SELECT customer AS customer_id, staff AS staff_id, '标签' AS group_name, tag AS tag_name FROM held",
+        ),
+    ],
+};
 
 /// A rule on what its condition matched.
 fn matched(condition: &str) -> String {
@@ -226,12 +218,9 @@ fn matched(condition: &str) -> String {
 
 /// The hand-made corp with a rule on what its condition matched.
 fn two_tags(condition: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.write("corp.yaml", TWO_TAGS_SOURCE);
-    for (name, content) in TWO_TAGS {
-        sandbox.write(&format!("{name}.csv"), content);
-    }
-    sandbox.ok(&["ingest", "corp.yaml"]);
+    let sandbox = Sandbox::made_once("two_tags", |sandbox| {
+        TWO_TAGS.ingest(sandbox);
+    });
     sandbox.write("rules/both.yaml", matched(condition));
     sandbox
 }

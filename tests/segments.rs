@@ -6,6 +6,7 @@ use serde_json::json;
 use tagmill_query::Definitions;
 
 use crate::harness::Sandbox;
+use crate::harness::shop::CsvSource;
 use crate::harness::view::{newest, texts, wait_for};
 
 /// `wang` and `li` follow, and tag one customer differently. `c6` is known and followed by nobody, with a tag of its
@@ -69,56 +70,50 @@ v7,c5,visit,2026-06-14 12:00:00,
 v8,c5,visit,2026-06-14 13:00:00,
 ";
 
-const SOURCE: &str = "\
-name: corp
-kind: files
-taken_at: 2026-06-15 02:00:00
-files:
-  customers: {path: customers.csv}
-  follows: {path: follows.csv}
-  held: {path: held.csv}
-  events: {path: events.csv}
-tables:
-  customer:
-    mode: full
-    attributes: {joined_on: date}
-    select: SELECT id AS customer_id, province, birth_month, created AS created_at, joined AS joined_on FROM customers
-  follow:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, status FROM follows
-  tag:
-    mode: full
-    select: SELECT DISTINCT '标签' AS group_name, tag AS tag_name FROM held
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, '标签' AS group_name, tag AS tag_name FROM held
-  event:
-    mode: append
-    select: |
-      SELECT
-        id AS event_id,
-        customer AS customer_id,
-        type,
-        happened AS occurred_at,
-        amount,
-        CASE WHEN amount IS NOT NULL THEN 'CNY' END AS currency
-      FROM events
-";
+const CORP: CsvSource<'static> = CsvSource {
+    name: "corp",
+    id_space: "corp",
+    taken_at: "2026-06-15 02:00:00",
+    files: &[("customers", CUSTOMERS), ("follows", FOLLOWS), ("held", HELD), ("events", EVENTS)],
+    tables: &[
+        (
+            "customer",
+            "mode: full\nattributes: {joined_on: date}",
+            "SELECT id AS customer_id, province, birth_month, created AS created_at, joined AS joined_on FROM customers",
+        ),
+        ("follow", "mode: full", "SELECT customer AS customer_id, staff AS staff_id, status FROM follows"),
+        ("tag", "mode: full", "SELECT DISTINCT '标签' AS group_name, tag AS tag_name FROM held"),
+        (
+            "assignment",
+            "mode: full",
+            "SELECT customer AS customer_id, staff AS staff_id, '标签' AS group_name, tag AS tag_name FROM held",
+        ),
+        (
+            "event",
+            "mode: append",
+            "\
+SELECT
+  id AS event_id,
+  customer AS customer_id,
+  type,
+  happened AS occurred_at,
+  amount,
+  CASE WHEN amount IS NOT NULL THEN 'CNY' END AS currency
+FROM events",
+        ),
+    ],
+};
 
 /// The corp, built once; who writes takes a copy.
 pub fn corp() -> &'static Sandbox {
-    static CORP: OnceLock<Sandbox> = OnceLock::new();
-    CORP.get_or_init(|| {
+    static BUILT: OnceLock<Sandbox> = OnceLock::new();
+    BUILT.get_or_init(|| {
         let sandbox = Sandbox::lasting("segments");
-        sandbox.write("corp.yaml", SOURCE);
-        for (name, content) in [("customers", CUSTOMERS), ("follows", FOLLOWS), ("held", HELD), ("events", EVENTS)] {
-            sandbox.write(&format!("{name}.csv"), content);
-        }
         // Who pays, and VIP who pays: one refers to the other.
         let paying = "where: {event: pay, window: lifetime, measure: count, op: \">=\", value: 1}\n";
         sandbox.write("segments/paying.yaml", format!("universe: all\nas_of: latest\n{paying}"));
         sandbox.write("segments/gone.yaml", "universe: lost\nas_of: latest\nwhere: {not: {segment: paying}}\n");
-        sandbox.ok(&["ingest", "corp.yaml"]);
+        CORP.ingest(&sandbox);
         sandbox
     })
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::Sandbox;
+use crate::harness::shop::{CsvSource, Table};
 
 /// Three readings, a week apart.
 const READINGS: [&str; 3] = ["2026-06-01T00:00:00Z", "2026-06-08T00:00:00Z", "2026-06-15T00:00:00Z"];
@@ -11,24 +12,13 @@ const ADDED: &str = "2026-03-01 08:00:00";
 const MADE: &str = "2026-04-01 08:00:00";
 const MADE_AT: &str = "2026-04-01T00:00:00Z";
 
-const TABLES: &str = "
-tables:
-  tag_group:
-    mode: full
-    select: SELECT name AS group_name FROM tag_groups
-  tag:
-    mode: full
-    select: SELECT id AS tag_id, group_name, name AS tag_name, made AS created_at FROM tags
-  customer:
-    mode: full
-    select: SELECT id AS customer_id FROM follows
-  follow:
-    mode: full
-    select: SELECT id AS customer_id, staff AS staff_id, added AS added_at FROM follows
-  assignment:
-    mode: full
-    select: SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id FROM held
-";
+const TABLES: [Table<'static>; 5] = [
+    ("tag_group", "mode: full", "SELECT name AS group_name FROM tag_groups"),
+    ("tag", "mode: full", "SELECT id AS tag_id, group_name, name AS tag_name, made AS created_at FROM tags"),
+    ("customer", "mode: full", "SELECT id AS customer_id FROM follows"),
+    ("follow", "mode: full", "SELECT id AS customer_id, staff AS staff_id, added AS added_at FROM follows"),
+    ("assignment", "mode: full", "SELECT customer AS customer_id, staff AS staff_id, tag AS tag_id FROM held"),
+];
 
 /// What one reading lists. Everybody is followed by `wang`.
 struct Listing<'l> {
@@ -55,20 +45,24 @@ impl Listing<'_> {
 
     /// Reads the listing as the reading of that number, from 0.
     fn read(&self, sandbox: &Sandbox, reading: usize) {
-        let taken_at = READINGS[reading];
-        let names = ["tag_groups", "tags", "follows", "held"];
-        let files: String = names.iter().map(|name| format!("  {name}: {{path: {name}.csv}}\n")).collect();
-        let head = format!("name: wecom\nkind: files\ntaken_at: {taken_at}\nfiles:\n{files}");
-        sandbox.write("wecom.yaml", format!("{}{TABLES}", head.trim_end()));
-        sandbox.write("tag_groups.csv", lines("name", self.groups.iter().map(|group| (*group).to_owned())));
+        let groups = lines("name", self.groups.iter().map(|group| (*group).to_owned()));
         let tags = self.tags.iter().map(|(id, group, name)| format!("{id},{group},{name},{MADE}"));
-        sandbox.write("tags.csv", lines("id,group_name,name,made", tags));
+        let tags = lines("id,group_name,name,made", tags);
         let follows = self.follows.iter().map(|(customer, added)| format!("{customer},wang,{added}"));
-        sandbox.write("follows.csv", lines("id,staff,added", follows));
+        let follows = lines("id,staff,added", follows);
         let held = self.held.iter().map(|(customer, tag)| format!("{customer},wang,{tag}"));
-        sandbox.write("held.csv", lines("customer,staff,tag", held));
-        sandbox.ok(&["ingest", "wecom.yaml"]).says(&format!("published snapshot {}", reading + 1));
+        let held = lines("customer,staff,tag", held);
+        let files = [("tag_groups", &groups), ("tags", &tags), ("follows", &follows), ("held", &held)];
+        let files = files.map(|(name, content)| (name, content.as_str()));
+        let taken_at = READINGS[reading];
+        let source = CsvSource { name: "wecom", id_space: "wecom", taken_at, files: &files, tables: &TABLES };
+        source.ingest(sandbox).says(&format!("published snapshot {}", reading + 1));
     }
+}
+
+/// The five customers after the first reading.
+fn first_read() -> Sandbox {
+    Sandbox::made_once("taxonomy", |sandbox| Listing::usual().read(sandbox, 0))
 }
 
 fn lines(header: &str, rows: impl Iterator<Item = String>) -> String {
@@ -83,8 +77,7 @@ fn changes(sandbox: &Sandbox, what: &str) -> Vec<Value> {
 
 #[test]
 fn s1_a_group_that_was_added_is_listed_once_with_the_instants_between_which_it_appeared() {
-    let sandbox = Sandbox::new();
-    Listing::usual().read(&sandbox, 0);
+    let sandbox = first_read();
     Listing { groups: &["会员等级", "来源渠道"], ..Listing::usual() }.read(&sandbox, 1);
     let expected = json!({
         "what": "tag_group",
@@ -101,8 +94,7 @@ fn s1_a_group_that_was_added_is_listed_once_with_the_instants_between_which_it_a
 
 #[test]
 fn s2_a_renamed_tag_is_one_tag_and_keeps_its_holders() {
-    let sandbox = Sandbox::new();
-    Listing::usual().read(&sandbox, 0);
+    let sandbox = first_read();
     Listing { tags: &[("t1", "会员等级", "SVIP"), ("t2", "会员等级", "普通")], ..Listing::usual() }.read(&sandbox, 1);
     let expected = json!({
         "what": "tag",
@@ -125,8 +117,7 @@ fn s2_a_renamed_tag_is_one_tag_and_keeps_its_holders() {
 
 #[test]
 fn s2_a_segment_that_names_a_tag_by_its_former_name_is_answered_with_a_note() {
-    let sandbox = Sandbox::new();
-    Listing::usual().read(&sandbox, 0);
+    let sandbox = first_read();
     Listing { tags: &[("t1", "会员等级", "SVIP"), ("t2", "会员等级", "普通")], ..Listing::usual() }.read(&sandbox, 1);
     let former = "universe: followed\nas_of: latest\nwhere: {tag: {any_of: [会员等级/VIP], follower: any}}\n";
     sandbox.write("former.yaml", former);
@@ -145,8 +136,7 @@ fn s2_a_segment_that_names_a_tag_by_its_former_name_is_answered_with_a_note() {
 
 #[test]
 fn s2_a_tag_that_was_made_again_under_its_old_name_is_another_tag() {
-    let sandbox = Sandbox::new();
-    Listing::usual().read(&sandbox, 0);
+    let sandbox = first_read();
     let again = [("t1", "会员等级", "VIP"), ("t3", "会员等级", "普通")];
     Listing { tags: &again, ..Listing::usual() }.read(&sandbox, 1);
     let told: Vec<String> = changes(&sandbox, "tag")
@@ -176,9 +166,8 @@ fn log(sandbox: &Sandbox, customer: &str) -> Vec<String> {
 
 #[test]
 fn the_assignment_log_keeps_the_instants_between_which_a_tag_came_went_and_came_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = first_read();
     let without_c1 = || Listing { held: Listing::usual().held.split_off(1), ..Listing::usual() };
-    Listing::usual().read(&sandbox, 0);
     without_c1().read(&sandbox, 1);
     Listing::usual().read(&sandbox, 2);
 
@@ -209,8 +198,7 @@ fn the_assignment_log_keeps_the_instants_between_which_a_tag_came_went_and_came_
 
 #[test]
 fn a_tag_on_a_follow_that_no_reading_covered_is_not_dated_by_that_reading() {
-    let sandbox = Sandbox::new();
-    Listing::usual().read(&sandbox, 0);
+    let sandbox = first_read();
     let mut grown = Listing::usual();
     grown.follows.push(("c6", "2026-06-05 08:00:00"));
     grown.held.push(("c6", "t1"));

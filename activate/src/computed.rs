@@ -123,7 +123,7 @@ async fn publish(
             })
             .collect();
         let batch = log_batch(stager.schema(), &header.source, run.snapshot_id(), &rows)?;
-        run.add("assignment_log", stager.stage(Some(bucket), [batch])?)?;
+        run.add("assignment_log", stager.stage(Some(bucket), [batch]).await?)?;
     }
     let summary = RunSummary {
         source: header.source.clone(),

@@ -101,7 +101,8 @@ fn approved_steps(control: &ControlStore, header: &PlanHeader) -> Result<Vec<Pla
         Err(StoreError::Parquet { .. } | StoreError::Damaged { .. }) => return Err(altered()),
         steps => steps?,
     };
-    if content_hash(&header.identity(), steps.iter()) == header.content_hash { Ok(steps) } else { Err(altered()) }
+    let expected = control.expected_hash(header)?;
+    if content_hash(&header.identity(), steps.iter()) == expected { Ok(steps) } else { Err(altered()) }
 }
 
 /// Makes the plan that takes an executed plan back: the steps that were done, the other way round.

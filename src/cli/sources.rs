@@ -55,6 +55,16 @@ Examples:
   tagmill snapshot prune                                  all for 7 days, one a day for 90, one a month for ever
   tagmill snapshot prune --keep-all 30 --keep-daily 365")]
     Prune(SnapshotPruneArgs),
+
+    /// Merge the many small files that runs leave into few, sorted by customer
+    #[command(after_help = "\
+One new snapshot is published. It holds the same rows and was taken when the newest one was, so that every answer stays
+as it is and large questions are answered sooner. Older snapshots keep their small files until they are pruned.
+
+Examples:
+  tagmill snapshot compact --dry-run    for each table, how many files it has and how many it would have
+  tagmill snapshot compact              where no 4 small files lie together, nothing is published")]
+    Compact(SnapshotCompactArgs),
 }
 
 /// How to list the snapshots.
@@ -107,6 +117,18 @@ pub(crate) struct SnapshotPruneArgs {
     /// Keep the last snapshot of each business day for so many days
     #[arg(long, value_name = "DAYS", default_value_t = Ladder::default().daily_days)]
     pub(crate) keep_daily: u32,
+
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Whether to merge files.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotCompactArgs {
+    /// Say which tables would have fewer files, change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     /// Where the rows go.
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! `tagmill ingest`: one run of a source, and what it did.
 
+mod late;
 mod report;
 
 use std::sync::Arc;
@@ -22,11 +23,20 @@ use crate::output::{local_time, reading, say};
 pub(crate) async fn run_ingest(globals: &Globals, args: &IngestArgs) -> anyhow::Result<()> {
     let source = Source::load(&args.source)?;
     let (warehouse, _folder) = open(globals, args.dry_run).await?;
-    match run(&warehouse, &source, args).await? {
+    let outcome = run(&warehouse, &source, args).await?;
+    let told = tell(outcome, &source, args, &warehouse);
+    if warehouse.location().folder().is_none() {
+        say(report::storage_line(&warehouse.traffic()));
+    }
+    told
+}
+
+fn tell(outcome: RunOutcome, source: &Source, args: &IngestArgs, warehouse: &Warehouse) -> anyhow::Result<()> {
+    match outcome {
         RunOutcome::Published(row, run_report) => {
             say_lines(&report::lines(&run_report, warehouse.zone()));
-            say_not_taken_hint(&run_report.refused, &source);
-            say_published(&row, args, &warehouse);
+            say_not_taken_hint(&run_report.refused, source);
+            say_published(&row, args, warehouse);
         }
         RunOutcome::NothingNew(head, notes) => {
             say_lines(&report::notes(&notes));
@@ -42,7 +52,7 @@ pub(crate) async fn run_ingest(globals: &Globals, args: &IngestArgs) -> anyhow::
         RunOutcome::Refused(verdicts, run_report) => {
             say_lines(&report::lines(&run_report, warehouse.zone()));
             say_lines(&explained(&verdicts));
-            return Err(refused(&source, &warehouse).into());
+            return Err(refused(source, warehouse).into());
         }
     }
     Ok(())
@@ -50,7 +60,7 @@ pub(crate) async fn run_ingest(globals: &Globals, args: &IngestArgs) -> anyhow::
 
 /// The error of a run that the guard refused.
 pub(crate) fn refused(source: &Source, warehouse: &Warehouse) -> SurfaceError {
-    let kept_in = warehouse.location().folder().join("staged").display().to_string();
+    let kept_in = warehouse.location().shown("staged");
     SurfaceError::ShrinkRefused { run: source.name.clone(), kept_in }
 }
 

@@ -1,10 +1,12 @@
 //! The commands: each takes its arguments, calls the library crate that knows, and prints the answer.
 
 mod audience;
+mod backup;
 mod columns;
 mod crosstab;
 mod demo;
 mod doctor;
+mod erase;
 mod import;
 mod ingest;
 mod plan;
@@ -13,6 +15,7 @@ mod rule;
 mod segment;
 mod serve;
 mod snapshot;
+mod snapshot_compact;
 mod snapshot_diff;
 mod snapshot_prune;
 mod sql;
@@ -54,7 +57,11 @@ async fn dispatch(globals: &Globals, command: Command) -> anyhow::Result<()> {
         Command::Snapshot(SnapshotCommand::Show(args)) => snapshot::show_snapshot(globals, &args).await,
         Command::Snapshot(SnapshotCommand::Diff(args)) => snapshot::diff_snapshots(globals, &args).await,
         Command::Snapshot(SnapshotCommand::Prune(args)) => snapshot_prune::prune_snapshots(globals, &args).await,
+        Command::Snapshot(SnapshotCommand::Compact(args)) => snapshot_compact::compact_snapshot(globals, &args).await,
         Command::Doctor(args) => doctor::examine_warehouse(globals, &args).await,
+        Command::Erase(args) => erase::erase_customer(globals, &args).await,
+        Command::Backup(args) => backup::back_up_warehouse(globals, &args).await,
+        Command::Restore(args) => backup::restore_warehouse(globals, &args).await,
         Command::Quarantine(QuarantineCommand::List(args)) => quarantine::list_quarantine(globals, &args).await,
         Command::Sql(args) => sql::run_sql(globals, &args).await,
         Command::Segment(SegmentCommand::Validate(args)) => segment::validate_segments(globals, &args).await,

@@ -1,6 +1,7 @@
 //! Contracts as Arrow schemas, in the strict profile that every Delta reader understands: signed integers, UTF-8, UTC
 //! microseconds, exact decimals.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -45,4 +46,12 @@ pub fn arrow_schema(table: &Table, declared: &[(String, ColumnType)]) -> SchemaR
     let contract = table.columns.iter().map(|column| Field::new(column.name, arrow_type(column.ty), true));
     let extra = declared.iter().map(|(name, ty)| Field::new(name, arrow_type(*ty), true));
     Arc::new(Schema::new(contract.chain(extra).collect::<Vec<_>>()))
+}
+
+/// The private columns of a table: by its contract, or because a source has declared them so.
+pub(crate) fn private_columns(table: &Table, schema: &Schema) -> BTreeSet<String> {
+    let by_contract = |name: &str| table.column(name).is_some_and(|column| column.is_private);
+    let is_declared = |field: &Field| field.metadata().get(PRIVATE_KEY).is_some_and(|value| value == "true");
+    let private = schema.fields().iter().filter(|field| by_contract(field.name()) || is_declared(field));
+    private.map(|field| field.name().clone()).collect()
 }

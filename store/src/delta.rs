@@ -2,28 +2,30 @@
 //!
 //! The profile is strict, so that every reader understands the tables: reader version 1, no deletion vectors, no column
 //! mapping, no partition columns. Log cleanup is off, because snapshots are pruned by the ledger and not by age. A commit
-//! goes to the version it read plus one and is never retried by the library: whoever was overtaken must start again. The
-//! library syncs nothing to disk, so that each commit is synced here.
+//! goes to the version it read plus one and is never retried by the library: whoever was overtaken must start again.
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, StructType, Transaction};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::{StreamExt, TryStreamExt};
+use object_store::prefix::PrefixStore;
 
-use crate::durable::{file_error, sync_file, sync_folder, sync_folder_of};
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::objects::Objects;
 use crate::parquet_file::StagedFile;
 
 /// The name under which every commit of ours records its snapshot id.
@@ -31,7 +33,9 @@ const APP_ID: &str = "tagmill";
 /// The reader version of the profile. Deletion vectors and column mapping ask for a greater one.
 const READER_VERSION: i32 = 1;
 /// The folder of a table's commits.
-const LOG: &str = "_delta_log";
+pub(crate) const LOG: &str = "_delta_log";
+/// How many commits are read at once.
+const COMMITS_AT_ONCE: usize = 8;
 
 /// One data file of a table version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +59,6 @@ pub(crate) struct TableVersion {
     pub(crate) schema: SchemaRef,
     /// The files, ordered by path.
     pub(crate) files: Vec<DataFile>,
-    folder: PathBuf,
     delta: DeltaTable,
 }
 
@@ -73,20 +76,28 @@ pub(crate) struct TableCommit {
 /// Makes an empty table with these columns, where there is none yet.
 pub(crate) async fn create_table(location: &Location, table: &str, schema: &Schema) -> Result<(), StoreError> {
     let failed = |source: DeltaTableError| delta_error(table, "make it", source);
-    let folder = location.table_folder(table);
-    std::fs::create_dir_all(&folder).map_err(|source| file_error("make the folder", &folder, source))?;
     let fields = kernel_fields(table, schema)?;
     CreateBuilder::new()
-        .with_location(location.table_url(table)?.to_string())
+        .with_log_store(log_store(location, table)?)
         .with_table_name(table)
         .with_save_mode(SaveMode::Ignore)
         .with_columns(fields)
-        .with_configuration([("delta.enableExpiredLogCleanup".to_owned(), Some("false".to_owned()))])
+        .with_configuration([
+            ("delta.enableExpiredLogCleanup".to_owned(), Some("false".to_owned())),
+            // Opening a table in a bucket costs two requests for each commit since the last checkpoint.
+            ("delta.checkpointInterval".to_owned(), Some("10".to_owned())),
+        ])
         .await
         .map_err(failed)?;
-    sync_log(&folder, 0)?;
-    sync_folder(&folder)?;
-    sync_folder_of(&folder)
+    Ok(())
+}
+
+/// The log of a table, in the objects of the warehouse.
+fn log_store(location: &Location, table: &str) -> Result<LogStoreRef, StoreError> {
+    let objects = location.objects();
+    let of_table = PrefixStore::new(objects.root().clone(), objects.path(&location.table_folder(table))?);
+    let url = location.table_url(table)?;
+    Ok(default_logstore(Arc::new(of_table), objects.root().clone(), &url, &StorageConfig::default()))
 }
 
 /// Opens a table at a version, or at its head.
@@ -99,11 +110,12 @@ pub(crate) async fn open_table(
     version: Option<u64>,
 ) -> Result<TableVersion, StoreError> {
     let failed = |source: DeltaTableError| delta_error(table, "open it", source);
-    let mut builder = DeltaTableBuilder::from_url(location.table_url(table)?).map_err(failed)?;
-    if let Some(version) = version {
-        builder = builder.with_version(version);
+    let mut delta = DeltaTable::new(log_store(location, table)?);
+    match version {
+        Some(version) => delta.load_version(version).await,
+        None => delta.load().await,
     }
-    let delta = builder.load().await.map_err(failed)?;
+    .map_err(failed)?;
     let state = delta.snapshot().map_err(failed)?;
     check_profile(table, state)?;
     let mut files: Vec<DataFile> = Vec::new();
@@ -124,8 +136,7 @@ pub(crate) async fn open_table(
         .as_ref()
         .try_into_arrow()
         .map_err(|cause| StoreError::Damaged { what: format!("table `{table}`"), reason: cause.to_string() })?;
-    let (version, folder) = (state.version(), location.table_folder(table));
-    Ok(TableVersion { table: table.to_owned(), version, schema: schema.into(), files, folder, delta })
+    Ok(TableVersion { table: table.to_owned(), version: state.version(), schema: schema.into(), files, delta })
 }
 
 /// Our scan reads plain Parquet files. A table that another program has given deletion vectors or mapped columns would be
@@ -146,32 +157,27 @@ fn check_profile(table: &str, state: &DeltaTableState) -> Result<(), StoreError>
     Err(StoreError::Profile { table: table.to_owned(), version: state.version(), needs })
 }
 
-/// Of these files of a table, by name, those that no commit has ever named. The log is never cleaned up, so that it tells
-/// of every version there was.
-pub(crate) fn never_committed(table_folder: &Path, mut names: Vec<String>) -> Result<Vec<String>, StoreError> {
-    let log = table_folder.join(LOG);
-    let failed = |source: std::io::Error| file_error("read", &log, source);
-    for entry in std::fs::read_dir(&log).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == "json") {
-            let text = std::fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))?;
-            names.retain(|name| !text.contains(name.as_str()));
-        }
+/// Of these files of a table, by path below its folder, those that no commit has ever named. The log is never cleaned up,
+/// so that it tells of every version there was.
+pub(crate) async fn never_committed(
+    objects: &Objects,
+    table: &str,
+    mut names: Vec<String>,
+) -> Result<Vec<String>, StoreError> {
+    if names.is_empty() {
+        return Ok(names);
+    }
+    let log = format!("tables/{table}/{LOG}");
+    let mut commits = objects.list(&log).await?;
+    commits.retain(|object| object.path.ends_with(".json"));
+    let paths = commits.into_iter().map(|object| format!("{log}/{}", object.path));
+    let read = |path: String| async move { objects.read(&path).await };
+    let mut texts = futures::stream::iter(paths).map(read).buffer_unordered(COMMITS_AT_ONCE);
+    while let Some(content) = texts.try_next().await? {
+        let text = String::from_utf8_lossy(content.as_deref().unwrap_or_default());
+        names.retain(|name| !text.contains(name.as_str()));
     }
     Ok(names)
-}
-
-/// Makes a commit outlive a power cut: its entry in the log, and a checkpoint that may have followed it.
-fn sync_log(table_folder: &Path, version: u64) -> Result<(), StoreError> {
-    let log = table_folder.join(LOG);
-    sync_file(&log.join(format!("{version:020}.json")))?;
-    for may_follow in [format!("{version:020}.checkpoint.parquet"), "_last_checkpoint".to_owned()] {
-        let path = log.join(may_follow);
-        if path.is_file() {
-            sync_file(&path)?;
-        }
-    }
-    sync_folder(&log)
 }
 
 impl TableVersion {
@@ -187,30 +193,12 @@ impl TableVersion {
         state.transaction_version(self.delta.log_store().as_ref(), APP_ID).await.map_err(failed)
     }
 
-    /// Commits a change on top of this version, makes it durable and returns the version made.
+    /// Commits a change on top of this version and returns the version made.
     ///
     /// # Errors
-    /// `StoreError::Overtaken` where the head is no longer this version; `StoreError::File` where the commit is made and
-    /// could not be synced.
+    /// `StoreError::Overtaken` where the head is no longer this version. An error means that the commit is not made, or
+    /// that nobody can be asked whether it is.
     pub(crate) async fn commit(
-        &self,
-        change: TableCommit,
-        snapshot_id: i64,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let version = self.commit_unsynced(change, snapshot_id, now).await?;
-        self.sync_commit(version)?;
-        Ok(version)
-    }
-
-    /// Makes a commit of this table durable.
-    pub(crate) fn sync_commit(&self, version: u64) -> Result<(), StoreError> {
-        sync_log(&self.folder, version)
-    }
-
-    /// Commits a change as [`Self::commit`] does, for whoever has to know that it is made before it is durable. An error
-    /// means that it is not made.
-    pub(crate) async fn commit_unsynced(
         &self,
         change: TableCommit,
         snapshot_id: i64,
@@ -248,7 +236,7 @@ impl TableVersion {
             Ok(commit) => return Ok(commit.version()),
             Err(cause) => cause,
         };
-        if !self.is_followed_by(snapshot_id).await {
+        if !self.is_followed_by(&change, snapshot_id).await {
             return Err(failed(cause));
         }
         // What the library does after a commit, such as a checkpoint, may fail; the commit stands all the same.
@@ -256,17 +244,26 @@ impl TableVersion {
         Ok(self.version + 1)
     }
 
-    /// Whether the commit after this version is the one of that snapshot, whatever was said of it.
-    async fn is_followed_by(&self, snapshot_id: i64) -> bool {
+    /// Whether the commit after this version is that change, made for that snapshot, whatever was said of it.
+    async fn is_followed_by(&self, change: &TableCommit, snapshot_id: i64) -> bool {
         let mut next = self.clone();
         next.version += 1;
         if next.delta.load_version(next.version).await.is_err() || next.delta.version() != Some(next.version) {
             return false;
         }
+        // Two writers of a bucket, one of whom has lost its lease, make snapshots of the same id; no two make files of the
+        // same name.
+        let Ok(state) = next.delta.snapshot() else { return false };
+        let there: HashSet<String> = state.log_data().iter().map(|file| file.path().into_owned()).collect();
+        let is_added = change.add.iter().all(|file| there.contains(&file.path));
+        if !is_added || change.remove.iter().any(|file| there.contains(&file.path)) {
+            return false;
+        }
         let id = Some(snapshot_id);
-        // What is restored is committed under an id that was there before, which proves nothing.
-        let is_new = self.last_snapshot_id().await.is_ok_and(|before| before != id);
-        is_new && next.last_snapshot_id().await.is_ok_and(|after| after == id)
+        // A commit without files may be made under an id that was there before, which proves nothing.
+        let is_told_by_its_files = !change.add.is_empty() || !change.remove.is_empty();
+        let is_proved = is_told_by_its_files || self.last_snapshot_id().await.is_ok_and(|before| before != id);
+        is_proved && next.last_snapshot_id().await.is_ok_and(|after| after == id)
     }
 
     fn bad_schema(&self, reason: &str) -> StoreError {

@@ -1,6 +1,9 @@
 //! What can go wrong with what is kept.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use tagmill_schemas::error::{Diagnose, ErrorKind};
+
+use crate::backup::BackupError;
 
 /// An error of the store. A variant names the step; its cause is the source.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,8 @@ pub enum StoreError {
     Locked {
         /// The warehouse.
         location: String,
+        /// Where it holds a lease: when that ends, if it does not renew it.
+        until: Option<DateTime<Utc>>,
     },
     /// The head moved between reading and committing.
     #[error("table `{table}` was changed by somebody else while this run was publishing")]
@@ -105,6 +110,28 @@ pub enum StoreError {
         /// The cause.
         source: std::io::Error,
     },
+    /// An object of the warehouse could not be read or written.
+    #[error("could not {step} `{path}` in the warehouse")]
+    Object {
+        /// What was tried.
+        step: &'static str,
+        /// The object, below the warehouse.
+        path: String,
+        /// The cause.
+        source: Box<object_store::Error>,
+    },
+    /// A warehouse in a bucket has no place of its own for its control state.
+    #[error("nothing says where the control state of `{location}` is kept")]
+    NoState {
+        /// The warehouse.
+        location: String,
+    },
+    /// The lease of this writer is over, and another may be writing.
+    #[error("this run has lost its lease on `{location}`")]
+    LeaseLost {
+        /// The warehouse.
+        location: String,
+    },
     /// A Parquet file could not be read or written.
     #[error("could not {step} the Parquet file `{path}`")]
     Parquet {
@@ -114,6 +141,38 @@ pub enum StoreError {
         path: String,
         /// The cause.
         source: datafusion::parquet::errors::ParquetError,
+    },
+    /// Files of a table could not be read and merged.
+    #[error("table `{table}`: could not merge its files")]
+    Merge {
+        /// The table.
+        table: String,
+        /// What the engine says.
+        source: Box<datafusion::error::DataFusionError>,
+    },
+    /// No customer is known by that id.
+    #[error("there is no customer `{wanted}`")]
+    NoCustomer {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// An id fits customers of several name spaces.
+    #[error("`{wanted}` fits {}", .fits.join(" and "))]
+    ManyCustomers {
+        /// What was asked for.
+        wanted: String,
+        /// The outside keys, in backticks.
+        fits: Vec<String>,
+    },
+    /// A data file without an erased customer's values does not fit into its place.
+    #[error("the file `{path}` cannot be written anew in its {size} bytes: {needed} would be needed")]
+    NoRoom {
+        /// The file, below the warehouse.
+        path: String,
+        /// Its length, by which the table's log knows it.
+        size: u64,
+        /// The least length that was reached.
+        needed: u64,
     },
     /// Rows do not fit the table's contract: a fault of the caller.
     #[error("rows for table `{table}` do not fit its contract: {reason}")]
@@ -145,6 +204,9 @@ pub enum StoreError {
         /// The cause.
         source: rusqlite::Error,
     },
+    /// A backup could not be made or restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A plan of that id is not known.
     #[error("there is no plan `{plan_id}`")]
     NoPlan {
@@ -166,24 +228,38 @@ pub enum StoreError {
 impl Diagnose for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Location { .. } | Self::FolderName { .. } | Self::ZoneFixed { .. } => ErrorKind::Usage,
+            Self::Backup(cause) => cause.kind(),
+            Self::Location { .. }
+            | Self::FolderName { .. }
+            | Self::ZoneFixed { .. }
+            | Self::NoState { .. }
+            | Self::ManyCustomers { .. } => ErrorKind::Usage,
             Self::NoWarehouse { .. }
             | Self::Empty { .. }
             | Self::NoSnapshot { .. }
             | Self::Pruned { .. }
+            | Self::NoCustomer { .. }
             | Self::NoPlan { .. } => ErrorKind::NotFound,
-            Self::Locked { .. } | Self::Overtaken { .. } | Self::PlanState { .. } => ErrorKind::Conflict,
-            Self::Delta { .. } | Self::File { .. } | Self::Control { .. } => ErrorKind::Unavailable,
+            Self::Locked { .. } | Self::Overtaken { .. } | Self::LeaseLost { .. } | Self::PlanState { .. } => {
+                ErrorKind::Conflict
+            }
+            Self::Delta { .. }
+            | Self::File { .. }
+            | Self::Object { .. }
+            | Self::Merge { .. }
+            | Self::Control { .. } => ErrorKind::Unavailable,
             Self::Parquet { .. }
             | Self::Damaged { .. }
             | Self::Contract { .. }
             | Self::DryRun { .. }
+            | Self::NoRoom { .. }
             | Self::Profile { .. } => ErrorKind::Internal,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
+            Self::Backup(cause) => cause.code(),
             Self::Location { .. } | Self::FolderName { .. } => "LOCATION_INVALID",
             Self::NoWarehouse { .. } => "NO_WAREHOUSE",
             Self::Empty { .. } => "NO_SNAPSHOT_YET",
@@ -192,12 +268,17 @@ impl Diagnose for StoreError {
             Self::ZoneFixed { .. } => "TIME_ZONE_FIXED",
             Self::Locked { .. } => "WAREHOUSE_LOCKED",
             Self::Overtaken { .. } => "OVERTAKEN",
-            Self::Delta { .. } => "TABLE_UNAVAILABLE",
-            Self::File { .. } => "STORAGE",
+            Self::Delta { .. } | Self::Merge { .. } => "TABLE_UNAVAILABLE",
+            Self::File { .. } | Self::Object { .. } => "STORAGE",
+            Self::NoState { .. } => "STATE_UNPLACED",
+            Self::LeaseLost { .. } => "LEASE_LOST",
             Self::Parquet { .. } | Self::Damaged { .. } => "DAMAGED",
             Self::Contract { .. } => "CONTRACT",
             Self::DryRun { .. } => "DRY_RUN",
             Self::Profile { .. } => "TABLE_PROFILE",
+            Self::NoCustomer { .. } => "CUSTOMER_UNKNOWN",
+            Self::ManyCustomers { .. } => "CUSTOMER_AMBIGUOUS",
+            Self::NoRoom { .. } => "NO_ROOM",
             Self::Control { .. } => "CONTROL_STATE",
             Self::NoPlan { .. } => "PLAN_UNKNOWN",
             Self::PlanState { .. } => "PLAN_STATE",
@@ -206,6 +287,7 @@ impl Diagnose for StoreError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Backup(cause) => cause.hint(),
             Self::FolderName { .. } => Some("rename that folder, or keep the warehouse elsewhere".to_owned()),
             Self::Profile { .. } => {
                 Some("another program has changed how the table is kept; older snapshots can still be read".to_owned())
@@ -218,11 +300,60 @@ impl Diagnose for StoreError {
             Self::NoSnapshot { there_is, .. } => Some(there_is.clone()),
             Self::Pruned { kept, .. } => Some(kept.clone()),
             Self::ZoneFixed { .. } => Some("leave `--time-zone` away, or make another warehouse".to_owned()),
-            Self::Locked { .. } => Some("wait until it has ended and try again; nothing was changed".to_owned()),
-            Self::Overtaken { .. } => Some("run it again; nothing of this run is visible".to_owned()),
+            Self::Locked { until: None, .. } => {
+                Some("wait until it has ended and try again; nothing was changed".to_owned())
+            }
+            Self::Locked { until: Some(until), .. } => Some(format!(
+                "wait until it has ended and try again; if it was killed, its lease ends at {}; nothing was changed",
+                until.to_rfc3339_opts(SecondsFormat::Secs, true)
+            )),
+            Self::Overtaken { .. } | Self::LeaseLost { .. } => {
+                Some("run it again; nothing of this run is visible".to_owned())
+            }
+            Self::NoState { .. } => Some(
+                "`--state PATH` or TAGMILL_STATE names the local file of its plans, approvals and audit".to_owned(),
+            ),
+            Self::Object { source, .. } => object_hint(source).map(str::to_owned),
+            Self::Merge { .. } => Some(
+                "nothing was changed; what does not fit into memory is sorted in the temporary folder (TMPDIR), which \
+                 needs room for the files of one bucket"
+                    .to_owned(),
+            ),
+            Self::NoCustomer { .. } => {
+                Some("a customer is named as the column `customer_id` of `customer` has it, or as SPACE:ID".to_owned())
+            }
+            Self::ManyCustomers { .. } => Some("write the one that is meant".to_owned()),
+            Self::NoRoom { .. } => Some(
+                "nothing was changed; `tagmill snapshot compact` and then `tagmill snapshot prune` replace the file"
+                    .to_owned(),
+            ),
             Self::NoPlan { .. } => Some("`tagmill plan list` shows the plans".to_owned()),
             Self::PlanState { plan_id, .. } => Some(format!("`tagmill plan show {plan_id}` shows its history")),
             _ => None,
         }
     }
+}
+
+/// What to do about a store that does not let us in, or is not there.
+pub(crate) fn object_hint(source: &object_store::Error) -> Option<&'static str> {
+    match source {
+        object_store::Error::Unauthenticated { .. } | object_store::Error::PermissionDenied { .. } => Some(
+            "a bucket is opened with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; a folder needs to be yours",
+        ),
+        // An object that is not there is no error; a bucket that is not there is one.
+        object_store::Error::NotFound { .. } => Some("there is no such bucket: make it first, or name another"),
+        object_store::Error::Generic { store: "S3", .. } => Some(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say who asks, AWS_ENDPOINT and AWS_REGION where a bucket is \
+             looked for; an endpoint with `http://` needs AWS_ALLOW_HTTP=true",
+        ),
+        object_store::Error::Generic { source, .. } if is_full(source.as_ref()) => {
+            Some("nothing of this run is visible; make room, perhaps by `tagmill snapshot prune`, and run it again")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a disk has no more room.
+fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::StorageFull)
 }

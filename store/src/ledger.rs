@@ -16,6 +16,15 @@ use tagmill_schemas::ids::SnapshotId;
 
 use crate::error::StoreError;
 
+/// The ledger as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    /// The version of its table: what is published next is committed on top of it.
+    pub(crate) version: u64,
+    /// Its rows, ascending by id.
+    pub(crate) rows: Vec<LedgerRow>,
+}
+
 /// One published state of the warehouse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
@@ -31,7 +40,7 @@ pub struct LedgerRow {
     pub read_until: DateTime<Utc>,
     /// The later of its own and its parent's `read_until`.
     pub taken_at: DateTime<Utc>,
-    /// The source of the run, or `rule:ID`.
+    /// The source of the run, `rule:ID`, `import:NAME` or `compaction`.
     pub source: String,
     /// Table to Delta version.
     pub tables: BTreeMap<String, u64>,

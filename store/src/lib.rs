@@ -2,15 +2,20 @@
 
 mod arrow_types;
 mod assignment_log;
+mod backup;
+mod compact;
 mod control;
 mod delta;
 pub mod doctor;
 mod durable;
 mod engine_words;
+pub mod erase;
 mod error;
+mod lease;
 mod ledger;
 mod location;
 mod lock;
+mod objects;
 mod parquet_file;
 mod provider;
 mod publish;
@@ -22,11 +27,15 @@ mod warehouse;
 
 pub use arrow_types::{PRIVATE_KEY, arrow_schema, arrow_type, column_type, money_type, timestamp_type};
 pub use assignment_log::{LogOp, LogRow, log_batch};
-pub use control::{ControlStore, StoredPlan};
+pub use backup::{Amount, Backup, BackupError, Restored};
+pub use compact::{CompactedTable, Compaction};
+pub use control::{AuditEntry, ControlStore, StoredPlan};
 pub use engine_words::engine_words;
 pub use error::StoreError;
+pub use lease::leases_given_back;
 pub use ledger::{FullReading, LedgerRow, ReadFiles, SourceState, TableFill};
 pub use location::Location;
+pub use objects::Traffic;
 pub use parquet_file::{read_batches, write_batches};
 pub use provider::WarehouseTable;
 pub use publish::{GuardCount, GuardVerdict, Outcome, Run, RunSummary, Staged, Stager};

@@ -3,7 +3,6 @@
 //! Delta decides which files a snapshot holds; the scan itself is the engine's stock one, so that projection, filters and
 //! limits are pushed down as for any Parquet table and no per-batch transforms run.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,15 +14,14 @@ use datafusion::common::{Result as EngineResult, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectMeta;
-use object_store::path::Path as ObjectPath;
 
 use crate::delta::TableVersion;
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::objects::Objects;
 
 /// One table of a snapshot, readable by the engine.
 #[derive(Debug, Clone)]
@@ -31,14 +29,17 @@ pub struct WarehouseTable {
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
     rows: usize,
+    objects: Objects,
 }
 
 impl WarehouseTable {
     pub(crate) fn new(location: &Location, version: &TableVersion) -> Result<Self, StoreError> {
-        let folder = location.table_folder(&version.table);
-        let files = version.files.iter().map(|file| parquet_file(&folder.join(&file.path), file.size));
+        let (folder, objects) = (location.table_folder(&version.table), location.objects().clone());
+        let files =
+            version.files.iter().map(|file| parquet_file(&objects, &format!("{folder}/{}", file.path), file.size));
+        let files = files.collect::<Result<_, _>>()?;
         let rows = usize::try_from(version.rows()).unwrap_or(usize::MAX);
-        Ok(Self { schema: version.schema.clone(), files: files.collect::<Result<_, _>>()?, rows })
+        Ok(Self { schema: version.schema.clone(), files, rows, objects })
     }
 
     /// Rows of the table at its snapshot.
@@ -50,7 +51,7 @@ impl WarehouseTable {
         let statistics =
             Statistics { num_rows: Precision::Exact(self.rows), ..Statistics::new_unknown(self.schema.as_ref()) };
         let source = Arc::new(ParquetSource::new(self.schema.clone()));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        let config = FileScanConfigBuilder::new(self.objects.engine_url().clone(), source)
             .with_file_group(FileGroup::new(self.files.clone()))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
@@ -60,10 +61,9 @@ impl WarehouseTable {
     }
 }
 
-/// A file as the scan names it. The path goes through the object store's own conversion, so that any folder name works.
-fn parquet_file(path: &Path, size: u64) -> Result<PartitionedFile, StoreError> {
-    let location = ObjectPath::from_absolute_path(path)
-        .map_err(|cause| StoreError::Damaged { what: path.display().to_string(), reason: cause.to_string() })?;
+/// A file as the scan names it.
+fn parquet_file(objects: &Objects, below: &str, size: u64) -> Result<PartitionedFile, StoreError> {
+    let location = objects.path(below)?;
     let meta = ObjectMeta { location, last_modified: DateTime::UNIX_EPOCH, size, e_tag: None, version: None };
     Ok(PartitionedFile::new_from_meta(meta))
 }
@@ -80,11 +80,13 @@ impl TableProvider for WarehouseTable {
 
     async fn scan(
         &self,
-        _session: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        // Whatever session asks, it finds the store under the name that the plan calls it by.
+        session.runtime_env().register_object_store(self.objects.engine_url().as_ref(), self.objects.root().clone());
         self.plan(projection, limit)
     }
 

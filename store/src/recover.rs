@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, HashSet};
 use tagmill_schemas::tables::TABLES;
 
 use crate::delta::{DataFile, TableCommit, TableVersion, open_table};
-use crate::durable::file_error;
+use crate::erase;
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
 use crate::location::Location;
 use crate::parquet_file::StagedFile;
-use crate::publish::{LEDGER, Pending, append_row, pending_path, remove_if_there};
+use crate::publish::{LEDGER, PENDING, Pending, append_row};
 use crate::warehouse::Warehouse;
 
 /// What was found and done.
@@ -34,11 +34,13 @@ pub(crate) struct Recovered {
 
 /// Looks at every table's head and mends those that are not what the ledger names.
 pub(crate) async fn recover(warehouse: &Warehouse) -> Result<Recovered, StoreError> {
-    let location = warehouse.location();
-    let ledger = warehouse.ledger().await?;
-    let last = ledger.last();
     let mut recovered = Recovered::default();
-    let pending = read_pending(location, &mut recovered.notes)?;
+    erase::finish_if_begun(warehouse, &mut recovered.notes).await?;
+    let location = warehouse.location();
+    let ledger = warehouse.read_ledger().await?;
+    let last = ledger.rows.last();
+    let left = location.objects().read(PENDING).await?;
+    let pending = left.as_deref().and_then(|content| read_pending(location, content, &mut recovered.notes));
     let mut heads = Vec::new();
     for table in TABLES.iter().filter(|table| table.name != LEDGER) {
         heads.push(Head::open(location, table.name, last).await?);
@@ -56,7 +58,9 @@ pub(crate) async fn recover(warehouse: &Warehouse) -> Result<Recovered, StoreErr
         }
         unfinished => take_back_all(warehouse, heads, unfinished.as_ref(), &mut recovered).await?,
     }
-    remove_if_there(&pending_path(location))?;
+    if left.is_some() {
+        location.objects().remove(PENDING).await?;
+    }
     Ok(recovered)
 }
 
@@ -140,19 +144,13 @@ fn as_staged(file: &DataFile) -> StagedFile {
 }
 
 /// What an unfinished run has written down. Without it the run cannot be finished, only taken back.
-fn read_pending(location: &Location, notes: &mut Vec<String>) -> Result<Option<Pending>, StoreError> {
-    let path = pending_path(location);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(file_error("read", &path, source)),
-    };
-    match serde_json::from_slice(&bytes) {
-        Ok(pending) => Ok(Some(pending)),
+fn read_pending(location: &Location, content: &[u8], notes: &mut Vec<String>) -> Option<Pending> {
+    match serde_json::from_slice(content) {
+        Ok(pending) => Some(pending),
         Err(cause) => {
-            let path = path.display();
+            let path = location.shown(PENDING);
             notes.push(format!("`{path}`, which an unfinished run had left, was damaged and is gone now: {cause}"));
-            Ok(None)
+            None
         }
     }
 }

@@ -12,25 +12,29 @@ use tagmill_schemas::tables::TABLES;
 use crate::arrow_types::arrow_schema;
 use crate::control::ControlStore;
 use crate::delta::{create_table, open_table};
-use crate::durable::{file_error, sync_folder_of, write_whole};
+use crate::durable::{file_error, sync_folder_of};
 use crate::error::StoreError;
-use crate::ledger::{self, LedgerRow};
+use crate::ledger::{self, Ledger, LedgerRow};
 use crate::location::Location;
 use crate::lock::WriterLock;
-use crate::parquet_file::read_batches;
-use crate::publish::Run;
+use crate::objects::Traffic;
+use crate::parquet_file::read_object;
+use crate::publish::{LEDGER, Run};
 use crate::retention::refuse_pruned;
 use crate::snapshot::Snapshot;
 
-/// The format of the folder; a newer one is refused.
+/// The format of what is kept; a newer one is refused.
 const FORMAT: u32 = 1;
+/// What is set once: the object that makes a place a warehouse.
+pub(crate) const SETTINGS: &str = "warehouse.json";
 
 /// A warehouse that exists. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Warehouse {
     location: Location,
     zone: BusinessZone,
-    state: PathBuf,
+    /// The file of the control state; `None` where a bucket was opened without one.
+    state: Option<PathBuf>,
     clock: Arc<dyn Clock>,
 }
 
@@ -58,9 +62,17 @@ impl Warehouse {
     /// # Errors
     /// `StoreError::NoWarehouse` where there is none, `StoreError::Damaged` where its settings cannot be read.
     pub async fn open(location: &str) -> Result<Self, StoreError> {
-        let location = Location::parse(location)?;
-        let settings =
-            read_settings(&location)?.ok_or_else(|| StoreError::NoWarehouse { location: location.to_string() })?;
+        Self::open_at(Location::parse(location)?).await
+    }
+
+    /// As [`Self::open`], at a place that has been read already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_at(location: Location) -> Result<Self, StoreError> {
+        let settings = read_settings(&location)
+            .await?
+            .ok_or_else(|| StoreError::NoWarehouse { location: location.to_string() })?;
         Self::from_settings(location, &settings, Arc::new(SystemClock))
     }
 
@@ -70,9 +82,16 @@ impl Warehouse {
     /// `StoreError::ZoneFixed` where it was made with another time zone, `StoreError::Locked` where another process is
     /// making it right now.
     pub async fn open_or_create(location: &str, new: NewWarehouse) -> Result<Self, StoreError> {
-        let location = Location::parse(location)?;
+        Self::open_or_create_at(Location::parse(location)?, new).await
+    }
+
+    /// As [`Self::open_or_create`], at a place that has been read already.
+    ///
+    /// # Errors
+    /// As [`Self::open_or_create`].
+    pub async fn open_or_create_at(location: Location, new: NewWarehouse) -> Result<Self, StoreError> {
         let clock = new.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let settings = match read_settings(&location)? {
+        let settings = match read_settings(&location).await? {
             Some(settings) => settings,
             None => create(&location, new.zone.unwrap_or_default(), clock.as_ref()).await?,
         };
@@ -88,10 +107,10 @@ impl Warehouse {
 
     fn from_settings(location: Location, settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let zone = BusinessZone::parse(&settings.time_zone).ok_or_else(|| StoreError::Damaged {
-            what: settings_path(&location).display().to_string(),
+            what: location.shown(SETTINGS),
             reason: format!("`{}` is no time zone", settings.time_zone),
         })?;
-        let state = location.folder().join("control.sqlite");
+        let state = location.folder().map(|folder| folder.join("control.sqlite"));
         Ok(Self { location, zone, state, clock })
     }
 
@@ -105,7 +124,7 @@ impl Warehouse {
     /// The same warehouse with its control state in another file.
     #[must_use]
     pub fn with_state(mut self, path: PathBuf) -> Self {
-        self.state = path;
+        self.state = Some(path);
         self
     }
 
@@ -124,17 +143,34 @@ impl Warehouse {
         &self.clock
     }
 
+    /// What has been read from and written to its store since it was opened, by all clones together.
+    pub fn traffic(&self) -> Traffic {
+        self.location.objects().traffic()
+    }
+
     /// The file of its control state, whether it is there or not.
-    pub(crate) fn state_path(&self) -> &Path {
-        &self.state
+    ///
+    /// # Errors
+    /// `StoreError::NoState` for a bucket that was opened without one.
+    pub(crate) fn state_path(&self) -> Result<&Path, StoreError> {
+        self.state.as_deref().ok_or_else(|| StoreError::NoState { location: self.location.to_string() })
+    }
+
+    /// The folder of the steps of its plans, beside its control state.
+    ///
+    /// # Errors
+    /// As [`Self::state_path`].
+    pub(crate) fn plans_folder(&self) -> Result<PathBuf, StoreError> {
+        Ok(self.state_path()?.with_file_name("plans"))
     }
 
     /// Its control state, made where there is none.
     ///
     /// # Errors
-    /// `StoreError::Control` where the file cannot be opened.
+    /// `StoreError::Control` where the file cannot be opened, `StoreError::NoState` for a bucket that was opened without
+    /// one.
     pub fn control(&self) -> Result<ControlStore, StoreError> {
-        ControlStore::open(&self.state, &self.location.folder().join("plans"))
+        ControlStore::open(self.state_path()?, &self.plans_folder()?)
     }
 
     /// Every ledger row, ascending by snapshot id.
@@ -142,13 +178,18 @@ impl Warehouse {
     /// # Errors
     /// `StoreError::Delta` or `StoreError::Damaged` where the ledger cannot be read.
     pub async fn ledger(&self) -> Result<Vec<LedgerRow>, StoreError> {
-        let table = open_table(&self.location, "snapshot", None).await?;
-        let folder = self.location.table_folder("snapshot");
+        Ok(self.read_ledger().await?.rows)
+    }
+
+    /// As [`Self::ledger`], for whoever is going to change it.
+    pub(crate) async fn read_ledger(&self) -> Result<Ledger, StoreError> {
+        let table = open_table(&self.location, LEDGER, None).await?;
+        let folder = self.location.table_folder(LEDGER);
         let mut batches = Vec::new();
         for file in &table.files {
-            batches.extend(read_batches(&folder.join(&file.path))?);
+            batches.extend(read_object(self.location.objects(), &format!("{folder}/{}", file.path)).await?);
         }
-        ledger::from_batches(&batches)
+        Ok(Ledger { version: table.version, rows: ledger::from_batches(&batches)? })
     }
 
     /// The newest snapshot; `None` before the first.
@@ -172,7 +213,7 @@ impl Warehouse {
         let (Some(first), Some(last)) = (rows.first().cloned(), rows.last().cloned()) else {
             return Err(StoreError::Empty { location: self.location.to_string() });
         };
-        refuse_pruned(&self.location, &rows, as_of)?;
+        refuse_pruned(&self.location, &rows, as_of).await?;
         let found = match as_of {
             AsOf::Latest => rows.pop(),
             AsOf::Snapshot(id) => rows.into_iter().find(|row| row.snapshot_id == *id),
@@ -213,40 +254,38 @@ impl Warehouse {
     }
 }
 
-fn settings_path(location: &Location) -> PathBuf {
-    location.folder().join("warehouse.json")
-}
-
-fn read_settings(location: &Location) -> Result<Option<Settings>, StoreError> {
-    let path = settings_path(location);
-    let damaged = |reason: String| StoreError::Damaged { what: path.display().to_string(), reason };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(file_error("read", &path, source)),
-    };
-    let settings: Settings = serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
+async fn read_settings(location: &Location) -> Result<Option<Settings>, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged { what: location.shown(SETTINGS), reason };
+    let Some(content) = location.objects().read(SETTINGS).await? else { return Ok(None) };
+    let settings: Settings = serde_json::from_slice(&content).map_err(|cause| damaged(cause.to_string()))?;
     if settings.format > FORMAT {
         return Err(damaged(format!("its format {} is newer than this program knows ({FORMAT})", settings.format)));
     }
     Ok(Some(settings))
 }
 
-/// Makes the folder and its empty tables. The settings file comes last and makes it a warehouse, so that a process killed
-/// half way leaves nothing that passes for one; making it again takes up what is there.
+/// Makes the empty tables. The settings come last and make it a warehouse, so that a process killed half way leaves nothing
+/// that passes for one; making it again takes up what is there.
 async fn create(location: &Location, zone: BusinessZone, clock: &dyn Clock) -> Result<Settings, StoreError> {
-    let folder = location.folder();
-    std::fs::create_dir_all(folder).map_err(|source| file_error("make the folder", folder, source))?;
-    sync_folder_of(folder)?;
-    let _lock = WriterLock::take(location)?;
-    if let Some(settings) = read_settings(location)? {
+    if let Some(folder) = location.folder() {
+        std::fs::create_dir_all(folder).map_err(|source| file_error("make the folder", folder, source))?;
+        sync_folder_of(folder)?;
+    }
+    let lock = WriterLock::take(location).await?;
+    let made = create_locked(location, zone, clock).await;
+    lock.release().await;
+    made
+}
+
+async fn create_locked(location: &Location, zone: BusinessZone, clock: &dyn Clock) -> Result<Settings, StoreError> {
+    if let Some(settings) = read_settings(location).await? {
         return Ok(settings);
     }
     for table in TABLES {
         create_table(location, table.name, &arrow_schema(table, &[])).await?;
     }
     let settings = Settings { format: FORMAT, time_zone: zone.name().to_owned(), created_at: clock.now() };
-    write_whole(&settings_path(location), &serde_json::to_vec_pretty(&settings).unwrap_or_default())?;
+    location.objects().write(SETTINGS, serde_json::to_vec_pretty(&settings).unwrap_or_default()).await?;
     Ok(settings)
 }
 
@@ -264,6 +303,6 @@ mod tests {
         let new = NewWarehouse { clock: Some(Arc::new(FixedClock(now))), ..NewWarehouse::default() };
         let warehouse = Warehouse::open_or_create(&path, new).await.unwrap();
         assert_eq!(warehouse.clock().now(), now);
-        assert_eq!(read_settings(warehouse.location()).unwrap().unwrap().created_at, now);
+        assert_eq!(read_settings(warehouse.location()).await.unwrap().unwrap().created_at, now);
     }
 }

@@ -35,12 +35,12 @@ impl Server {
     pub fn start(sandbox: &Sandbox, options: &[&str]) -> Self {
         let mut command = sandbox.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.args(options);
-        Self::run(command)
+        Self::run(command, Stdio::null())
     }
 
-    /// Runs a command until it says where it listens.
-    pub fn run(mut command: Command) -> Self {
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+    /// Runs a command until it says where it listens; what it prints goes to `stdout`.
+    pub fn run(mut command: Command, stdout: Stdio) -> Self {
+        command.stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, said) = mpsc::channel();

@@ -4,20 +4,32 @@
 //! |---|---|---|
 //! | [`corp::corp`] | sample corp, 2,000 customers, 30,000 events, three snapshots | whatever needs follows and tags |
 //! | [`corp::write_pull`] | a pull of a smaller corp as Parquet files with their source | runs that can be repeated |
+//! | [`demo::toured`] | the demo's two warehouses and what its tour printed | what the demo and README promise |
 //! | [`shop::shop`] | a shop in two CSV files of a few lines | what is said about bad input |
+//! | [`shop::CsvSource`] | whatever a test lists by itself | the meaning of each row and condition |
 //! | `real_data` | Online Retail and AdventureWorks | the figures of real data |
 //! | `segments` | a hand-made corp of seven customers | the meaning of each condition |
 //! | `taxonomy` | five customers, listed three times | tags over time |
 //! | `retention` | a shop read seven times within half a year, and the same after a prune | what is kept and for how long |
+//! | `compact` | six customers, read on twelve days, and the same after a compaction | many small files |
 //! | `plans` | five customers, of whom four sleep, listed twice | plans while the world moves on |
 //! | `import` | a corp of six customers and a shop with one of their ids | what becomes of an uploaded row |
+//! | `erase` | a corp of four customers, one of whom is named wherever a customer can be | what an erasure leaves |
+//! | [`place::Site`] | an empty folder, or an empty part of a bucket | what has to be the same wherever a warehouse lies |
+//! | [`s3::S3`] | an S3 in memory, one for all tests | buckets |
+//! | [`faulty::faulty`] | any place behind a store that fails as it is told to | what a store may do to us |
+//! | `soak_store` | a pull of a small corp read four times, and the same with a killed run | faults and kills |
 
 pub mod corp;
+pub mod demo;
+pub mod faulty;
 pub mod http;
 pub mod outside;
+pub mod place;
 pub mod python;
 pub mod random_segment;
 pub mod rewrite;
+pub mod s3;
 pub mod shop;
 pub mod view;
 
@@ -25,7 +37,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +48,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_tagmill");
 /// A folder of its own in which the program is run, with its warehouse in `warehouse`, where the program looks first.
 pub struct Sandbox {
     root: PathBuf,
+    /// What calls find in their environment beside the usual.
+    environment: Vec<(&'static str, String)>,
     /// Removes the folder when the test has ended; a lasting sandbox has none.
     _folder: Option<TempDir>,
 }
@@ -44,7 +58,8 @@ impl Sandbox {
     /// An empty folder.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("tagmill-it-").tempdir().unwrap();
-        Self { root: folder.path().canonicalize().unwrap(), _folder: Some(folder) }
+        let root = folder.path().canonicalize().unwrap();
+        Self { root, environment: Vec::new(), _folder: Some(folder) }
     }
 
     /// A folder that lasts as long as the tests run, for what is built once.
@@ -56,7 +71,21 @@ impl Sandbox {
         // A build that failed half way is begun anew.
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).unwrap();
-        Self { root: root.canonicalize().unwrap(), _folder: None }
+        Self { root: root.canonicalize().unwrap(), environment: Vec::new(), _folder: None }
+    }
+
+    /// A folder to write to, with what `make` makes of an empty one. It is made once under that name, and copied for
+    /// whoever asks.
+    pub fn made_once(name: &'static str, make: impl FnOnce(&Self)) -> Self {
+        static MADE: Mutex<BTreeMap<&'static str, Arc<OnceLock<Sandbox>>>> = Mutex::new(BTreeMap::new());
+        // Held for a moment only, so that nobody waits for a folder of another name.
+        let made = MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone();
+        let made = made.get_or_init(|| {
+            let sandbox = Self::lasting(name);
+            make(&sandbox);
+            sandbox
+        });
+        Self::copy_of(made)
     }
 
     /// A folder with the same content, to write to.
@@ -64,6 +93,12 @@ impl Sandbox {
         let copy = Self::new();
         copy_tree(&other.root, &copy.root);
         copy
+    }
+
+    /// The same folder; its calls find these variables in their environment, the last of a name.
+    pub fn with_environment(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.environment.extend(variables);
+        self
     }
 
     /// The folder itself.
@@ -113,10 +148,14 @@ impl Sandbox {
     fn process(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null());
-        for variable in ["TAGMILL_WAREHOUSE", "TAGMILL_LOG", "RUST_BACKTRACE", "LOGNAME"] {
+        for variable in ["TAGMILL_WAREHOUSE", "TAGMILL_STATE", "TAGMILL_LOG", "RUST_BACKTRACE", "LOGNAME"] {
+            command.env_remove(variable);
+        }
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(variable);
         }
         command.env("USER", "tester").env("NO_COLOR", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -148,6 +187,15 @@ impl Sandbox {
     /// Asks the warehouse in SQL; a row is an object.
     pub fn sql(&self, sql: &str) -> Vec<Value> {
         self.json(&["sql", sql, "--format", "json"]).as_array().unwrap().clone()
+    }
+
+    /// The answer to a question in SQL as one text for each row.
+    pub fn told(&self, sql: &str) -> Vec<String> {
+        let row = |row: Value| {
+            let cell = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+            row.as_object().unwrap().values().map(cell).collect::<Vec<String>>().join(" ")
+        };
+        self.sql(sql).into_iter().map(row).collect()
     }
 
     /// The ids of the published snapshots.
@@ -253,11 +301,15 @@ pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, u64> {
     files
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+/// Copies every file below a folder to the same place below another. Files stay as old as they are: what a killed run
+/// left is told from what a run writes by its age.
+pub fn copy_tree(from: &Path, to: &Path) {
     for file in files_below(from).keys() {
         let target = to.join(file.strip_prefix(from).unwrap());
         fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(file, target).unwrap();
+        fs::copy(file, &target).unwrap();
+        let written_at = fs::metadata(file).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(&target).unwrap().set_modified(written_at).unwrap();
     }
 }
 

@@ -24,12 +24,12 @@ pub fn script_ok(script: &str, args: &[&str]) -> Answer {
 
 /// A Python that has the packages of `tests/python/requirements.txt`. Without one these tests fail: an oracle that is
 /// not asked agrees with everything.
-fn interpreter() -> &'static Path {
+pub fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     INTERPRETER.get_or_init(|| {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
         let python = std::env::var_os("TAGMILL_PYTHON").map_or(beside, PathBuf::from);
-        let tried = Command::new(&python).args(["-c", "import deltalake, duckdb, nbclient, pyarrow"]).output();
+        let tried = Command::new(&python).args(["-c", "import deltalake, duckdb, moto, nbclient, pyarrow"]).output();
         let complaint = match &tried {
             Ok(output) if output.status.success() => return python,
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),

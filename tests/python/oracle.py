@@ -24,15 +24,15 @@ from warehouse import parse_versions, read_table
 # The follows that count in a universe, and the customers that are in it.
 UNIVERSES = {
     "followed": {
-        "follows": "SELECT * FROM follow WHERE status IN ('active', 'half')",
+        "follows": "SELECT customer_no, follow_no, staff_id FROM follow WHERE status IN ('active', 'half')",
         "customers": "SELECT DISTINCT customer_no FROM considered",
     },
     "all": {
-        "follows": "SELECT * FROM follow",
+        "follows": "SELECT customer_no, follow_no, staff_id FROM follow",
         "customers": "SELECT customer_no FROM customer",
     },
     "lost": {
-        "follows": "SELECT * FROM follow WHERE status NOT IN ('active', 'half')",
+        "follows": "SELECT customer_no, follow_no, staff_id FROM follow WHERE status NOT IN ('active', 'half')",
         "customers": """
             SELECT customer_no FROM considered
             EXCEPT SELECT customer_no FROM follow WHERE status IN ('active', 'half')""",
@@ -56,7 +56,8 @@ class Oracle:
     """The tables of one snapshot in DuckDB, and the instant at which they are asked."""
 
     def __init__(self, tables: dict, as_of: datetime, zone: ZoneInfo):
-        self.db = duckdb.connect()
+        # The tables are small and the questions many: a second thread would mostly wait.
+        self.db = duckdb.connect(config={"threads": 1})
         self.calendar = Calendar(as_of, zone)
         for name, table in tables.items():
             self.db.register("arrow", table)
@@ -219,7 +220,10 @@ class Oracle:
             test, values = self.comparison(column, kind, "in", values if isinstance(values, list) else [values])
             conditions.append(test)
             parameters += values
-        chosen = f"SELECT * FROM dated_event WHERE {' AND '.join(conditions)}"
+        # Only what a measure looks at: the table is written anew for every condition.
+        columns = dict.fromkeys([*MEASURED, *([leaf["of"]] if "of" in leaf else [])])
+        listed = ", ".join(f'"{column}"' for column in columns)
+        chosen = f"SELECT {listed} FROM dated_event WHERE {' AND '.join(conditions)}"
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {chosen}", parameters)
 
     def comparison(self, column: str, kind: str, op: str, value) -> tuple[str, list]:
@@ -240,6 +244,7 @@ class Oracle:
 
 
 COLUMN_TYPES = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?"
+MEASURED = ["customer_no", "type", "amount", "currency", "at_us", "day"]
 CURRENCIES = "SELECT DISTINCT currency FROM chosen WHERE amount IS NOT NULL AND currency IS NOT NULL"
 CREATED = "SELECT epoch_us(created_at) FROM customer WHERE customer.customer_no = universe.customer_no"
 CUSTOMERS_OF_FOLLOWS = "SELECT customer_no FROM considered WHERE list_contains(CAST(? AS BIGINT[]), follow_no)"

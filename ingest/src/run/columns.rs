@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use datafusion::arrow::datatypes::{Field, Schema};
-use tagmill_store::{PRIVATE_KEY, arrow_type};
+use tagmill_store::{PRIVATE_KEY, SourceState, arrow_type};
 
 use super::context::RunContext;
 use super::targets::InputColumn;
@@ -12,6 +12,12 @@ use crate::error::IngestError;
 use crate::source::{DeclaredColumn, TableSelect};
 
 impl RunContext<'_> {
+    /// What other sources brought so far.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (&String, &SourceState)> {
+        let sources = self.run.base().map(|base| &base.row().sources);
+        sources.into_iter().flatten().filter(|(name, _)| **name != self.source.name)
+    }
+
     /// Adds declared columns to the target.
     pub(super) fn declare(&mut self, select: &TableSelect) -> Result<(), IngestError> {
         if select.declared.is_empty() {

@@ -1,21 +1,26 @@
 //! What the steps of a run share, and the order in which they are taken.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use futures::StreamExt;
 use tagmill_schemas::clock::BusinessZone;
 use tagmill_store::{GuardCount, Run, SourceState, Staged, StoreError, TableFill};
-use tokio::task::JoinHandle;
 
 use super::IngestOptions;
-use super::conform::Conformer;
+use super::conform::{Conformer, RefusedRow};
+use super::erased::ErasedPeople;
 use super::files::RawFiles;
 use super::identity::ChangedPeople;
 use super::input::Input;
 use super::keys::{CustomerKeys, FollowKeys};
+use super::late::LateEvents;
 use super::mapping::Mapper;
+use super::numbers::{Instants, NumberSet};
+use super::prepare::{Preparer, prepare_each};
 use super::quarantine::Quarantine;
 use super::read_before::{ReadBefore, Skipped};
 use super::report::{FileCount, RunReport, TableCount};
@@ -39,9 +44,10 @@ pub(crate) struct RunContext<'s> {
     pub(crate) is_dry_run: bool,
     pub(crate) quarantine: Quarantine,
     /// Files in the making, the oldest first, while rows of the next ones are resolved.
-    staging: VecDeque<(&'static str, JoinHandle<Result<Staged, StoreError>>)>,
-    pub(crate) customers: CustomerKeys,
-    pub(crate) follows: FollowKeys,
+    staging: VecDeque<(&'static str, SpawnedTask<Result<Staged, StoreError>>)>,
+    /// Shared with whoever reads rows ahead; given more of while nobody does.
+    pub(crate) customers: Arc<CustomerKeys>,
+    pub(crate) follows: Arc<FollowKeys>,
     /// What this run changes of that which tells whose an event is.
     pub(crate) people: ChangedPeople,
     /// The groups that this run lists, by name.
@@ -49,9 +55,12 @@ pub(crate) struct RunContext<'s> {
     /// The rows of `tag` as this run leaves them, once it has filled `tag`.
     pub(crate) tags: Option<RecordBatch>,
     /// When each follow began, once this run has filled `follow`.
-    pub(crate) follow_added: Option<HashMap<u32, i64>>,
+    pub(crate) follow_added: Option<Arc<Instants>>,
     /// The follows that have ended, once this run has filled `follow`.
-    pub(crate) ended_follows: Option<HashSet<u32>>,
+    pub(crate) ended_follows: Option<Arc<NumberSet>>,
+    /// The events that change days which had been read.
+    pub(crate) late: LateEvents,
+    erased: ErasedPeople,
     /// The raw files that the SELECT under way reads.
     reads: RawFiles,
     /// The raw files that the target that only adds has read in an earlier run.
@@ -100,6 +109,7 @@ impl<'s> RunContext<'s> {
         let notes = run.notes().to_vec();
         let mut state = state.unwrap_or_default();
         state.id_space.clone_from(&source.id_space);
+        let late = LateEvents::of(&run, &source.name);
         Ok(Self {
             run,
             source,
@@ -110,13 +120,15 @@ impl<'s> RunContext<'s> {
             is_dry_run: options.is_dry_run,
             quarantine,
             staging: VecDeque::new(),
-            customers: CustomerKeys::default(),
-            follows: FollowKeys::default(),
+            customers: Arc::default(),
+            follows: Arc::default(),
             people: ChangedPeople::default(),
             staged_groups: HashMap::new(),
             tags: None,
             follow_added: None,
             ended_follows: None,
+            late,
+            erased: ErasedPeople::default(),
             reads: RawFiles::default(),
             skipped: Skipped::default(),
             files: Vec::new(),
@@ -129,8 +141,9 @@ impl<'s> RunContext<'s> {
     /// Fills every target of the input, in the order in which they refer to each other. Then events that wait for their person
     /// are tried again.
     pub(crate) async fn fill(&mut self, input: Input) -> Result<(), IngestError> {
-        self.customers = CustomerKeys::load(self.run.base(), &self.source.id_space).await?;
-        self.follows = FollowKeys::load(self.run.base()).await?;
+        self.customers = Arc::new(CustomerKeys::load(self.run.base(), &self.source.id_space).await?);
+        self.follows = Arc::new(FollowKeys::load(self.run.base()).await?);
+        self.erased = ErasedPeople::load(self.run.warehouse(), &self.source.id_space).await?;
         let is_awaited = unmatched::waiting_in(self.run.base()) > 0;
         match input {
             Input::Files { mapper, files, tables, digests, read_before } => {
@@ -245,7 +258,7 @@ impl<'s> RunContext<'s> {
         &mut self,
         select: &TableSelect,
         columns: &[InputColumn],
-        mut batches: futures::stream::BoxStream<'_, Result<RecordBatch, IngestError>>,
+        batches: futures::stream::BoxStream<'_, Result<RecordBatch, IngestError>>,
         digest: String,
     ) -> Result<TableCount, IngestError> {
         let conformer = Conformer::new(&select.table, columns.to_vec(), self.zone);
@@ -254,11 +267,16 @@ impl<'s> RunContext<'s> {
         let mut target = Target { select, columns, count, unreadable: 0 };
         self.refuse_taken_columns(select, columns)?;
         let mut sink = Sink::open(self, &target).await?;
-        while let Some(batch) = batches.next().await {
+        let reader = sink.reader(self, &target);
+        let mut prepared = prepare_each(batches, Preparer { conformer, erased: self.erased.clone(), reader });
+        while let Some(batch) = prepared.next().await {
             let batch = batch?;
-            target.count.mapped += batch.num_rows() as u64;
-            let conformed = conformer.conform(&batch, &mut self.quarantine)?;
-            sink.take(self, conformed, &mut target).await?;
+            target.count.mapped += batch.mapped;
+            for RefusedRow { place, refusal, raw } in batch.refused {
+                self.quarantine.add(&select.table, &place, refusal, || raw)?;
+            }
+            sink.take(self, batch.conformed, batch.read, &mut target).await?;
+            self.quarantine.settle().await?;
         }
         target.unreadable += self.unparsable_read().await?;
         self.note_unreadable(&target);
@@ -329,12 +347,6 @@ impl<'s> RunContext<'s> {
         self.stated.unwrap_or_else(|| self.run.warehouse().clock().now())
     }
 
-    /// What other sources brought so far.
-    pub(crate) fn others(&self) -> impl Iterator<Item = (&String, &SourceState)> {
-        let sources = self.run.base().map(|base| &base.row().sources);
-        sources.into_iter().flatten().filter(|(name, _)| **name != self.source.name)
-    }
-
     /// Stages batches of a table; a dry run stages nothing.
     pub(crate) async fn stage(
         &mut self,
@@ -349,14 +361,14 @@ impl<'s> RunContext<'s> {
         while self.staging.len() >= STAGING_AT_ONCE {
             self.settle_oldest().await?;
         }
-        self.staging.push_back((table, tokio::task::spawn_blocking(move || stager.stage(bucket, batches))));
+        self.staging.push_back((table, SpawnedTask::spawn(async move { stager.stage(bucket, batches).await })));
         Ok(())
     }
 
     /// Waits until the file that has been in the making longest is whole, and takes it into the run.
     async fn settle_oldest(&mut self) -> Result<(), IngestError> {
         let Some((table, staging)) = self.staging.pop_front() else { return Ok(()) };
-        Ok(self.run.add(table, staging.await.map_err(IngestError::internal)??)?)
+        Ok(self.run.add(table, staging.join().await.map_err(IngestError::internal)??)?)
     }
 
     /// Ends reading: the quarantine is staged, and the report adds up.
@@ -372,13 +384,14 @@ impl<'s> RunContext<'s> {
             read_until,
             files: self.files,
             tables: self.tables,
+            late_events: self.late.into_days(),
             refused: refused.collect(),
             notes: self.notes,
         };
         if let Some(table) = report.tables.iter().find(|table| !table.adds_up()) {
             return Err(IngestError::internal(format!("the rows of `{}` do not add up: {table:?}", table.table)));
         }
-        for staged in self.quarantine.finish()? {
+        for staged in self.quarantine.finish().await? {
             self.run.add("quarantine", staged)?;
         }
         self.state.last_read_from = Some(self.read_from);

@@ -10,9 +10,11 @@ use datafusion::arrow::datatypes::Int64Type;
 use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::context::{RunContext, Target};
-use super::keys::{dense, read, text_at};
-use super::listed::{with_source, without_duplicates};
+use super::keys::{CustomerKeys, Near, dense, read};
+use super::listed::{refuse_again, with_source};
 use super::merge::{Pair, Wins, concat, is_same, merge, with_column};
+use super::numbers::FirstRows;
+use super::person::{texts, told};
 use crate::error::IngestError;
 
 /// Applies the rows of `customer`.
@@ -21,29 +23,51 @@ pub(super) async fn apply(
     rows: &RecordBatch,
     target: &mut Target<'_>,
 ) -> Result<(), IngestError> {
-    let rows = without_duplicates(context, rows, "customer", &["customer_id"])?;
-    target.count.accepted = rows.num_rows() as u64;
-    let (mut numbers, mut new) = (Vec::with_capacity(rows.num_rows()), 0);
-    for row in 0..rows.num_rows() {
-        let id = text_at(&rows, "customer_id", row).unwrap_or_default();
-        let (number, is_new) = context.customers.get_or_give(id);
-        numbers.push(number);
-        new += u64::from(is_new);
+    let numbered = number_rows(context.customer_keys()?, rows);
+    for (first, row) in &numbered.again {
+        refuse_again(context, rows, "customer", (*first, *row), &["customer_id"])?;
     }
-    target.count.change("new", new);
-    let rows = identified(context, &rows, &numbers)?;
-    let mut by_bucket: BTreeMap<u32, Vec<(u32, usize)>> = BTreeMap::new();
-    for (row, number) in numbers.iter().enumerate() {
-        by_bucket.entry(number >> BUCKET_BITS).or_default().push((*number, row));
-    }
+    target.count.accepted = numbered.listed.len() as u64;
+    target.count.change("new", numbered.new);
+    let rows = identified(context, rows, &numbered.numbers)?;
     let wins = winners(context, target);
     let mut changed = 0;
-    for (bucket, mut incoming) in by_bucket {
-        incoming.sort_unstable();
-        changed += merge_bucket(context, bucket, &rows, &incoming, &wins).await?;
+    for incoming in numbered.listed.chunk_by(|(a, _), (b, _)| a >> BUCKET_BITS == b >> BUCKET_BITS) {
+        let Some((first, _)) = incoming.first() else { continue };
+        changed += merge_bucket(context, first >> BUCKET_BITS, &rows, incoming, &wins).await?;
     }
     target.count.change("changed", changed);
     Ok(())
+}
+
+/// Rows with the numbers of their customers.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Numbered {
+    /// The number of each row's customer.
+    numbers: Vec<u32>,
+    /// The customers that are listed, ascending, each with its row.
+    listed: Vec<(u32, usize)>,
+    /// Rows about a customer who was listed before, after the row that was the first.
+    again: Vec<(usize, usize)>,
+    /// How many customers have been given their number now.
+    new: u64,
+}
+
+/// Finds the customer of each row; those that are new are given their numbers in the order of the rows.
+fn number_rows(keys: &mut CustomerKeys, rows: &RecordBatch) -> Numbered {
+    let ids = texts(rows, "customer_id");
+    let (mut numbered, mut first_rows, mut near) = (Numbered::default(), FirstRows::default(), Near::default());
+    for row in 0..rows.num_rows() {
+        let (number, is_new) = keys.get_or_give(told(ids, row).unwrap_or_default(), &mut near);
+        numbered.numbers.push(number);
+        numbered.new += u64::from(is_new);
+        match first_rows.note(number, row as u32) {
+            None => numbered.listed.push((number, row)),
+            Some(first) => numbered.again.push((first as usize, row)),
+        }
+    }
+    numbered.listed.sort_unstable();
+    numbered
 }
 
 /// Rows with number, id space and source. An existing customer keeps the source that brought it first.
@@ -94,6 +118,7 @@ async fn merge_bucket(
         }
         None => Vec::new(),
     };
+    let there: Vec<(u32, usize)> = there.into_iter().zip(0..).collect();
     let pairs = pair_sorted(&there, incoming);
     let rule = |name: &str| wins.get(name).copied().unwrap_or(Wins::Base);
     let merged = merge(&schema, &base, rows, &pairs, rule)?;
@@ -122,16 +147,16 @@ fn rows_that_differ(before: &RecordBatch, after: &RecordBatch) -> Result<u64, In
     Ok(differs.true_count() as u64)
 }
 
-/// Pairs ascending numbers that are there with ascending `(number, row)` that come.
-pub(super) fn pair_sorted(there: &[u32], incoming: &[(u32, usize)]) -> Vec<Pair> {
-    let mut pairs = Vec::with_capacity(there.len() + incoming.len());
+/// Pairs ascending `(key, row)` that are there with ascending `(key, row)` that come.
+pub(super) fn pair_sorted<K: Ord>(there: &[(K, usize)], incoming: &[(K, usize)]) -> Vec<Pair> {
+    let mut pairs = Vec::with_capacity(there.len().max(incoming.len()));
     let mut coming = incoming.iter().peekable();
-    for (row, number) in there.iter().enumerate() {
-        while let Some((_, new)) = coming.next_if(|(other, _)| other < number) {
+    for (key, row) in there {
+        while let Some((_, new)) = coming.next_if(|(other, _)| other < key) {
             pairs.push(Pair { base: None, incoming: Some(*new) });
         }
-        let found = coming.next_if(|(other, _)| other == number).map(|(_, new)| *new);
-        pairs.push(Pair { base: Some(row), incoming: found });
+        let found = coming.next_if(|(other, _)| other == key).map(|(_, new)| *new);
+        pairs.push(Pair { base: Some(*row), incoming: found });
     }
     pairs.extend(coming.map(|(_, new)| Pair { base: None, incoming: Some(*new) }));
     pairs
@@ -143,8 +168,19 @@ mod tests {
 
     #[test]
     fn pairs_come_out_in_ascending_order_of_the_number() {
-        let pairs = pair_sorted(&[1, 3], &[(0, 7), (3, 8), (5, 9)]);
+        let pairs = pair_sorted(&[(1, 0), (3, 1)], &[(0, 7), (3, 8), (5, 9)]);
         let seen: Vec<_> = pairs.iter().map(|pair| (pair.base, pair.incoming)).collect();
         assert_eq!(seen, [(None, Some(7)), (Some(0), None), (Some(1), Some(8)), (None, Some(9))]);
+    }
+
+    #[test]
+    fn new_customers_are_numbered_as_they_come_and_the_first_of_equal_rows_counts() {
+        let mut keys = CustomerKeys::default();
+        keys.get_or_give("b", &mut Near::default());
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["c", "b", "c", "a"]));
+        let rows = RecordBatch::try_from_iter([("customer_id", ids)]).expect("a batch");
+        let expected =
+            Numbered { numbers: vec![1, 0, 1, 2], listed: vec![(0, 1), (1, 0), (2, 3)], again: vec![(0, 2)], new: 2 };
+        assert_eq!(number_rows(&mut keys, &rows), expected);
     }
 }

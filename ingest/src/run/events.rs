@@ -1,20 +1,23 @@
 //! Events: matched to customers, told from repeats, and appended. Those whose person is not known yet wait.
+//!
+//! `event_reading` finds out beside the run whose each is; here they are taken in their order, because the first of equal
+//! ones stays.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use chrono::DateTime;
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use datafusion::arrow::util::display::array_value_to_string;
 
 use super::conform::{place_of, raw_of};
 use super::context::{RunContext, Target};
+use super::event_reading::{EventReader, ReadEvent};
 use super::event_rows::EventRows;
 use super::identity::{Found, Identities, WantedKeys};
-use super::keys::{HashMap, id_hash, read_each, text_at};
-use super::listed::with_source;
-use super::merge::{take_rows, with_column};
-use super::person::PersonColumns;
+use super::keys::{HashMap, read_each, text_at};
+use super::known_events::{KnownEvents, Verdict};
+use super::merge::{only_columns, take_rows, with_column};
+use super::person::texts;
 use super::quarantine::Refusal;
 use super::unmatched::{UNMATCHED, UnmatchedRows, waiting_in};
 use crate::error::IngestError;
@@ -23,10 +26,10 @@ use crate::error::IngestError;
 /// and one of its content.
 #[derive(Default)]
 pub(super) struct EventSink {
-    /// By event id, hashed to 128 bits. Those that wait for their person are among them.
-    known: HashMap<u128, Known>,
+    /// Those that wait for their person are among them.
+    known: KnownEvents,
     /// The customers by what the source names them by, beside their outside id.
-    identities: Identities,
+    identities: Arc<Identities>,
     rows: EventRows,
     unmatched: UnmatchedRows,
     /// Events that no run has brought before.
@@ -35,27 +38,6 @@ pub(super) struct EventSink {
     again: u64,
     /// Events that no run has brought before, and whose person is not known.
     waiting: u64,
-}
-
-/// What is known of an event.
-struct Known {
-    /// The hash of its content.
-    content: i64,
-    /// Whether this run has listed it.
-    is_listed: bool,
-}
-
-/// What an event is to those that came before it.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Nobody has brought it.
-    New,
-    /// An earlier run has brought it, the same as now.
-    Again,
-    /// This run has brought it, the same as now.
-    Duplicate,
-    /// It was brought with other values.
-    Conflict,
 }
 
 /// The rows of a batch that are new, with the hashes of their content.
@@ -75,7 +57,8 @@ impl EventSink {
         let identities = Identities::load(context, WantedKeys::of_columns(names)).await?;
         let base = context.run.base();
         let source = context.source.name.replace('\'', "''");
-        let mut known = HashMap::default();
+        let mut known = KnownEvents::default();
+        let keys = known.keys().clone();
         for table in ["event", UNMATCHED] {
             if table == UNMATCHED && waiting_in(base) == 0 {
                 continue;
@@ -84,53 +67,62 @@ impl EventSink {
             read_each(base, table, &sql, |batch| {
                 let hashes = batch.column(1).as_primitive::<Int64Type>();
                 for row in 0..batch.num_rows() {
-                    let event = Known { content: hashes.value(row), is_listed: false };
-                    known.insert(id_hash(text_at(batch, "event_id", row).unwrap_or_default()), event);
+                    let key = keys.of(text_at(batch, "event_id", row).unwrap_or_default());
+                    known.put(key, hashes.value(row));
                 }
                 Ok(())
             })
             .await?;
         }
-        Ok(Self { known, identities, ..Self::default() })
+        Ok(Self { known, identities: Arc::new(identities), ..Self::default() })
     }
 
-    /// Takes conformed rows in.
+    /// What reads the rows of a target ahead.
+    pub(super) fn reader(&self, context: &RunContext<'_>, target: &Target<'_>) -> EventReader {
+        let columns = target.columns.iter().map(|column| column.name.clone());
+        EventReader {
+            customers: Arc::clone(&context.customers),
+            identities: Arc::clone(&self.identities),
+            keys: self.known.keys().clone(),
+            columns: columns.filter(|name| name != "event_id").collect(),
+        }
+    }
+
+    /// Takes conformed rows in, with what was read of each.
     pub(super) async fn take(
         &mut self,
         context: &mut RunContext<'_>,
         rows: &RecordBatch,
-        target: &mut Target<'_>,
+        read: Vec<ReadEvent>,
     ) -> Result<(), IngestError> {
-        let new = self.sort_out(context, rows, content_hashes(rows, target))?;
+        let new = self.sort_out(context, rows, read)?;
         self.new += new.matched.len() as u64;
         self.waiting += new.unmatched.len() as u64;
-        let matched = take_rows(rows, &new.matched)?;
-        let unmatched = take_rows(rows, &new.unmatched)?;
+        let schema = context.run.schema("event")?;
+        let kept = only_columns(rows, |name| schema.index_of(name).is_ok())?;
+        let matched = take_rows(&kept, &new.matched)?;
+        let unmatched = take_rows(&only_columns(rows, |name| name != "_raw")?, &new.unmatched)?;
         // What waits has been read all the same.
         note_types(context, &matched);
         note_types(context, &unmatched);
+        context.late.note_new(&matched);
         let hashes: ArrayRef = Arc::new(Int64Array::from(new.matched_hashes));
-        let matched = with_source(&with_column(&matched, "content_hash", hashes)?, &context.source.name)?;
+        let matched = with_column(&matched, "content_hash", hashes)?;
         self.rows.add(context, &matched, &new.customers).await?;
         self.unmatched.add_new(context, &unmatched, new.unmatched_hashes).await
     }
 
-    /// Finds out whose each row is and whether it is new; what is not taken goes into quarantine.
+    /// Finds out which rows are new; what is not taken goes into quarantine.
     fn sort_out(
         &mut self,
         context: &mut RunContext<'_>,
         rows: &RecordBatch,
-        hashes: Vec<i64>,
+        read: Vec<ReadEvent>,
     ) -> Result<NewRows, IngestError> {
-        let person = PersonColumns::of(rows);
         let mut new = NewRows::default();
-        for (row, hash) in hashes.into_iter().enumerate() {
-            let found = self.identities.find(&person, row, |id| context.customers.get(id));
-            let refusal = match found {
-                Found::Unnamed(refusal) => Some(refusal),
-                found => self.place(text_at(rows, "event_id", row).unwrap_or_default(), (row, hash), found, &mut new),
-            };
-            if let Some(refusal) = refusal {
+        for (row, event) in read.into_iter().enumerate() {
+            let id = || text_at(rows, "event_id", row).unwrap_or_default();
+            if let Some(refusal) = self.place(id, row, event, &mut new) {
                 context.quarantine.add("event", &place_of(rows, row), refusal, || raw_of(rows, row))?;
             }
         }
@@ -138,22 +130,33 @@ impl EventSink {
     }
 
     /// Puts a row where it belongs, or says why it is not taken.
-    fn place(&mut self, id: &str, (row, hash): (usize, i64), found: Found, new: &mut NewRows) -> Option<Refusal> {
-        match (self.judge(id, hash), found) {
+    fn place<'r>(
+        &mut self,
+        id: impl FnOnce() -> &'r str,
+        row: usize,
+        event: ReadEvent,
+        new: &mut NewRows,
+    ) -> Option<Refusal> {
+        let ReadEvent { found, key, content } = event;
+        let found = match found {
+            Found::Unnamed(refusal) => return Some(refusal),
+            found => found,
+        };
+        match (self.known.judge(key, content), found) {
             (Verdict::New, Found::Customer(customer)) => {
                 new.matched.push(row as u32);
                 new.customers.push(i64::from(customer));
-                new.matched_hashes.push(hash);
+                new.matched_hashes.push(content);
                 None
             }
             (Verdict::New, Found::Nobody) => {
                 new.unmatched.push(row as u32);
-                new.unmatched_hashes.push(hash);
+                new.unmatched_hashes.push(content);
                 None
             }
             (Verdict::New, Found::Ambiguous(reason)) => {
                 // It is kept nowhere, so that it is no repeat when it comes again.
-                self.known.remove(&id_hash(id));
+                self.known.forget(key);
                 Some(Refusal::new("IDENTITY_CONFLICT", reason))
             }
             (Verdict::New, Found::Unnamed(refusal)) => Some(refusal),
@@ -161,28 +164,10 @@ impl EventSink {
                 self.again += 1;
                 None
             }
-            (Verdict::Duplicate, _) => Some(Refusal::new("DUPLICATE", format!("event `{id}` was brought before"))),
+            (Verdict::Duplicate, _) => Some(Refusal::new("DUPLICATE", format!("event `{}` was brought before", id()))),
             (Verdict::Conflict, _) => {
-                let reason = format!("event `{id}` was brought before with other values; the first stays");
+                let reason = format!("event `{}` was brought before with other values; the first stays", id());
                 Some(Refusal::new("EVENT_ID_CONFLICT", reason))
-            }
-        }
-    }
-
-    /// Holds an event against what was brought before, and notes that this run lists it.
-    fn judge(&mut self, id: &str, content: i64) -> Verdict {
-        match self.known.entry(id_hash(id)) {
-            Entry::Vacant(free) => {
-                free.insert(Known { content, is_listed: true });
-                Verdict::New
-            }
-            Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                if known.content != content {
-                    return Verdict::Conflict;
-                }
-                let was_listed = std::mem::replace(&mut known.is_listed, true);
-                if was_listed { Verdict::Duplicate } else { Verdict::Again }
             }
         }
     }
@@ -200,82 +185,78 @@ impl EventSink {
 
 /// Notes the latest instant of each event type that came.
 fn note_types(context: &mut RunContext<'_>, rows: &RecordBatch) {
-    let Some(times) = rows.column_by_name("occurred_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>())
-    else {
-        return;
-    };
-    for row in 0..rows.num_rows() {
-        let (Some(event_type), Some(at)) =
-            (text_at(rows, "type", row), chrono::DateTime::from_timestamp_micros(times.value(row)))
-        else {
-            continue;
-        };
-        match context.state.event_types.get_mut(event_type) {
-            Some(latest) => *latest = at.max(*latest),
+    let noted = &mut context.state.event_types;
+    for (event_type, latest) in latest_by_type(rows) {
+        let Some(latest) = DateTime::from_timestamp_micros(latest) else { continue };
+        match noted.get_mut(event_type) {
+            Some(known) => *known = latest.max(*known),
             None => {
-                context.state.event_types.insert(event_type.to_owned(), at);
+                noted.insert(event_type.to_owned(), latest);
             }
         }
     }
 }
 
-/// A stable hash of what the source says of each event: FNV-1a over its columns in the order of the table.
-fn content_hashes(rows: &RecordBatch, target: &Target<'_>) -> Vec<i64> {
-    let mut hashes = vec![0xcbf2_9ce4_8422_2325_u64; rows.num_rows()];
-    for column in target.columns.iter().filter(|column| column.name != "event_id") {
-        let Some(array) = rows.column_by_name(&column.name) else { continue };
-        for (row, hash) in hashes.iter_mut().enumerate() {
-            // The name keeps values of different columns apart; what is missing says nothing, so that a column declared
-            // later changes no event that lacks it.
-            if !array.is_null(row) {
-                absorb(hash, column.name.as_bytes());
-                absorb_value(hash, array, row);
-                absorb(hash, &[0xff]);
-            }
+/// The latest instant of each event type, in microseconds; instants that no calendar reaches do not count.
+fn latest_by_type(rows: &RecordBatch) -> HashMap<&str, i64> {
+    let mut latest: HashMap<&str, i64> = HashMap::default();
+    let times = rows.column_by_name("occurred_at").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    let (Some(types), Some(times)) = (texts(rows, "type"), times) else { return latest };
+    for (event_type, at) in types.iter().zip(times.values()) {
+        let Some(event_type) = event_type else { continue };
+        let is_later = latest.get(event_type).is_none_or(|known| at > known);
+        if is_later && DateTime::from_timestamp_micros(*at).is_some() {
+            latest.insert(event_type, *at);
         }
     }
-    hashes.into_iter().map(|hash| i64::from_le_bytes(hash.to_le_bytes())).collect()
-}
-
-fn absorb_value(hash: &mut u64, array: &ArrayRef, row: usize) {
-    if let Some(texts) = array.as_string_opt::<i32>() {
-        absorb(hash, texts.value(row).as_bytes());
-    } else if let Some(times) = array.as_primitive_opt::<TimestampMicrosecondType>() {
-        absorb(hash, &times.value(row).to_le_bytes());
-    } else {
-        absorb(hash, array_value_to_string(array, row).unwrap_or_default().as_bytes());
-    }
-}
-
-fn absorb(hash: &mut u64, bytes: &[u8]) {
-    for byte in bytes {
-        *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
+    latest
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use datafusion::arrow::array::{StringArray, TimestampMicrosecondArray};
 
-    #[test]
-    fn an_event_again_is_known_from_an_earlier_run_and_a_duplicate_within_one() {
-        let mut sink = EventSink::default();
-        sink.known.insert(id_hash("earlier"), Known { content: 1, is_listed: false });
-        let mut judged = |id: &str, content| sink.judge(id, content);
-        assert_eq!([judged("earlier", 1), judged("earlier", 1)], [Verdict::Again, Verdict::Duplicate]);
-        assert_eq!([judged("now", 1), judged("now", 1)], [Verdict::New, Verdict::Duplicate]);
-        assert_eq!([judged("earlier", 2), judged("now", 2)], [Verdict::Conflict, Verdict::Conflict]);
-    }
+    use super::*;
 
     #[test]
     fn an_event_that_could_be_that_of_several_is_no_repeat_when_it_comes_again() {
         let (mut sink, mut new) = (EventSink::default(), NewRows::default());
+        let key = sink.known.keys().of("e1");
+        let mut placed = |row: usize, found: Found| {
+            let refusal = sink.place(|| "e1", row, ReadEvent { found, key, content: 1 }, &mut new);
+            refusal.map(|refusal| (refusal.code, refusal.reason))
+        };
         for row in 0..2 {
-            let refusal = sink.place("e1", (row, 1), Found::Ambiguous("why".to_owned()), &mut new);
-            assert_eq!(refusal, Some(Refusal::new("IDENTITY_CONFLICT", "why".to_owned())), "{row}");
+            let refusal = placed(row, Found::Ambiguous("why".to_owned()));
+            assert_eq!(refusal, Some(("IDENTITY_CONFLICT", "why".to_owned())), "{row}");
         }
-        assert_eq!(sink.place("e1", (2, 1), Found::Nobody, &mut new), None);
-        let again = sink.place("e1", (3, 1), Found::Customer(7), &mut new).map(|refusal| refusal.code);
-        assert_eq!((again, new.unmatched, new.matched), (Some("DUPLICATE"), vec![2], vec![]));
+        assert_eq!(placed(2, Found::Nobody), None);
+        let again = placed(3, Found::Customer(7));
+        assert_eq!(again, Some(("DUPLICATE", "event `e1` was brought before".to_owned())));
+        assert_eq!((new.unmatched, new.matched), (vec![2], vec![]));
+    }
+
+    #[test]
+    fn an_event_that_says_nothing_of_its_person_is_not_known_by_it() {
+        let (mut sink, mut new) = (EventSink::default(), NewRows::default());
+        let key = sink.known.keys().of("e1");
+        let why = Refusal::new("MISSING_VALUE", "why".to_owned());
+        let event = ReadEvent { found: Found::Unnamed(why.clone()), key, content: 1 };
+        assert_eq!(sink.place(|| "e1", 0, event, &mut new), Some(why));
+        let event = ReadEvent { found: Found::Customer(7), key, content: 2 };
+        assert_eq!(sink.place(|| "e1", 1, event, &mut new), None);
+        assert_eq!((new.matched, new.customers, new.matched_hashes), (vec![1], vec![7], vec![2]));
+    }
+
+    #[test]
+    fn of_each_type_the_latest_instant_within_the_calendar_counts() {
+        let types: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("pay"), Some("login"), Some("pay"), None, Some("x")]));
+        let times = TimestampMicrosecondArray::from(vec![3, -1, 2, 9, i64::MAX]).with_timezone("UTC");
+        let columns = [("type", types, true), ("occurred_at", Arc::new(times) as ArrayRef, true)];
+        let rows = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
+        let mut latest: Vec<_> = latest_by_type(&rows).into_iter().collect();
+        latest.sort_unstable();
+        assert_eq!(latest, [("login", -1), ("pay", 3)]);
     }
 }

@@ -1,21 +1,27 @@
 //! Follows: one row for ever for a staff member and a customer, ended where a full listing no longer has it.
+//!
+//! Rows get their numbers in the order in which they come; then each bucket of customers is merged by itself.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use datafusion::arrow::datatypes::DataType;
 use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::conform::Conformed;
 use super::context::{RunContext, Target};
-use super::keys::{dense, read, text_at};
-use super::listed::{refuse_held, refuse_unmatched, with_source, without_duplicates};
+use super::customers::pair_sorted;
+use super::keys::{CustomerKeys, FollowKeys, Near, cell, dense, numbers, read};
+use super::listed::{refuse_again, refuse_held, refuse_unmatched, with_source};
 use super::merge::{Pair, Wins, concat, is_same, merge, take_rows, with_column};
+use super::numbers::{FirstRows, Instants, NumberSet};
+use super::owners::{OWNER, owners};
+use super::person::texts;
 use crate::error::IngestError;
 
-/// The column that says whose customer it is.
-const OWNER: &str = "is_owner";
+/// A follow as it sorts: by its customer, then by its number; with its row.
+type Listed = ((u32, u32), usize);
 
 /// Applies the rows of `follow`.
 pub(super) async fn apply(
@@ -23,209 +29,321 @@ pub(super) async fn apply(
     listing: &Conformed,
     target: &mut Target<'_>,
 ) -> Result<(), IngestError> {
-    let schema = context.run.schema("follow")?;
-    let base = concat(&schema, &read(context.run.base(), "follow", "SELECT * FROM follow").await?)?;
-    let rows = without_duplicates(context, &listing.rows, "follow", &["staff_id", "customer_id"])?;
-    let rows = resolved(context, &rows, &base, target)?;
-    target.count.accepted = rows.num_rows() as u64;
-    let pairs = pair(&base, &rows);
-    let merged = merge(&schema, &base, &rows, &pairs, |column| match column {
-        "source" => Wins::Base,
-        _ => Wins::Incoming,
-    })?;
-    let returned = returned_customers(&base, &merged, &pairs)?;
-    super::assignments::leave_out(context, returned);
-    let listed_too = known_follows(context, &listing.refused);
-    let merged = end_unlisted(context, &merged, &pairs, &listed_too, target)?;
-    let is_told = context.others().map(|(_, state)| state).chain([&context.state]);
-    let is_told =
-        is_told.filter_map(|state| state.tables.get("follow")).any(|fill| fill.columns.contains(&OWNER.into()));
-    let is_told = is_told || target.columns.iter().any(|column| column.name == OWNER);
-    let merged = with_column(&merged, OWNER, owners(&merged, is_told))?;
-    context.ended_follows = Some(ended(&merged)?);
-    context.follow_added = Some(super::assignments::added_by_follow(std::slice::from_ref(&merged))?);
-    let before = concat(&schema, std::slice::from_ref(&base))?;
-    write_changed_buckets(context, &before, &merged).await
+    let (customers, follows) = context.follow_keys()?;
+    let numbered = number_rows(customers, follows, &listing.rows);
+    for (first, row) in &numbered.again {
+        refuse_again(context, &listing.rows, "follow", (*first, *row), &["staff_id", "customer_id"])?;
+    }
+    for row in &numbered.unmatched {
+        refuse_unmatched(context, &listing.rows, "follow", *row)?;
+    }
+    let rows = dressed(context, &listing.rows, &numbered.numbers)?;
+    let mut merging = Merging {
+        rows: &rows,
+        listed_too: known_follows(context, &listing.refused),
+        is_owner_told: is_owner_told(context, target),
+        accepted: 0,
+        ended: 0,
+        now_ended: NumberSet::default(),
+        added: Instants::default(),
+    };
+    let mut listed = numbered.listed.as_slice();
+    for bucket in context.customers.buckets() {
+        let (of_bucket, others) =
+            listed.split_at(listed.partition_point(|((customer, _), _)| customer >> BUCKET_BITS <= bucket));
+        listed = others;
+        merging.merge_bucket(context, target, bucket, of_bucket).await?;
+    }
+    target.count.accepted = merging.accepted;
+    target.count.change("new", numbered.new);
+    target.count.change("ended", merging.ended);
+    context.ended_follows = Some(Arc::new(merging.now_ended));
+    context.follow_added = Some(Arc::new(merging.added));
+    Ok(())
 }
 
-/// Rows with the numbers of customer and follow; rows of unknown customers, and of follows that another source brought,
-/// are put into quarantine.
-fn resolved(
-    context: &mut RunContext<'_>,
-    rows: &RecordBatch,
-    base: &RecordBatch,
-    target: &mut Target<'_>,
-) -> Result<RecordBatch, IngestError> {
-    let held = held_by_others(base, &context.source.name);
-    let (mut kept, mut customers, mut follows, mut new) = (Vec::new(), Vec::new(), Vec::new(), 0);
+/// Rows with the numbers of their customers and follows.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Numbered {
+    /// The customer and the follow of each row; zeros where they have none.
+    numbers: Vec<(u32, u32)>,
+    /// The follows that are listed, ascending.
+    listed: Vec<Listed>,
+    /// Rows about a follow that was listed before, after the row that was the first.
+    again: Vec<(usize, usize)>,
+    /// Rows about nobody who is known, but for those that say again what another said.
+    unmatched: Vec<usize>,
+    /// How many follows have been given their number now.
+    new: u64,
+}
+
+/// Finds the follow of each row; those that are new are given their numbers in the order of the rows.
+fn number_rows(customers: &CustomerKeys, follows: &mut FollowKeys, rows: &RecordBatch) -> Numbered {
+    let (ids, staff) = (texts(rows, "customer_id"), texts(rows, "staff_id"));
+    let (mut numbered, mut first_rows, mut near) = (Numbered::default(), FirstRows::default(), Near::default());
+    let mut strangers: HashMap<(&str, &str), usize> = HashMap::new();
     for row in 0..rows.num_rows() {
-        let id = text_at(rows, "customer_id", row).unwrap_or_default();
-        let Some(customer) = context.customers.get(id) else {
-            refuse_unmatched(context, rows, "follow", row)?;
+        let (id, staff) = (text(ids, row), text(staff, row));
+        let Some(customer) = customers.get_near(id, &mut near) else {
+            numbered.numbers.push((0, 0));
+            match strangers.get(&(staff, id)) {
+                Some(first) => numbered.again.push((*first, row)),
+                None => {
+                    strangers.insert((staff, id), row);
+                    numbered.unmatched.push(row);
+                }
+            }
             continue;
         };
-        let staff = text_at(rows, "staff_id", row).unwrap_or_default();
-        let known = context.follows.get(staff, customer);
-        if let Some(holder) = known.and_then(|follow| held.get(&i64::from(follow))) {
-            refuse_held(context, rows, ("follow", row), &format!("the follow of `{staff}`"), holder)?;
-            continue;
+        let (follow, is_new) = follows.get_or_give(staff, customer);
+        numbered.numbers.push((customer, follow));
+        numbered.new += u64::from(is_new);
+        match first_rows.note(follow, row as u32) {
+            Some(first) => numbered.again.push((first as usize, row)),
+            None => numbered.listed.push(((customer, follow), row)),
         }
-        let (follow, is_new) = context.follows.get_or_give(staff, customer);
-        new += u64::from(is_new);
-        kept.push(row as u32);
-        customers.push(i64::from(customer));
-        follows.push(i64::from(follow));
     }
-    target.count.change("new", new);
-    let rows = take_rows(rows, &kept)?;
-    let statuses: StringArray =
-        (0..rows.num_rows()).map(|row| Some(text_at(&rows, "status", row).unwrap_or("active").to_owned())).collect();
-    let none: StringArray = (0..rows.num_rows()).map(|_| None::<&str>).collect();
-    let rows = with_column(&rows, "customer_no", Arc::new(Int64Array::from(customers)))?;
-    let rows = with_column(&rows, "follow_no", Arc::new(Int64Array::from(follows)))?;
-    let rows = with_column(&rows, "status", Arc::new(statuses))?;
-    let rows = with_column(&rows, "ended_cause", Arc::new(none))?;
-    with_source(&rows, &context.source.name)
+    numbered.listed.sort_unstable();
+    numbered
 }
 
-/// The follows that other sources brought, with their sources.
-fn held_by_others<'b>(base: &'b RecordBatch, source: &str) -> HashMap<i64, &'b str> {
-    let follows = numbers(base, "follow_no").into_iter().enumerate();
-    let held = follows.filter_map(|(row, follow)| Some((follow, text_at(base, "source", row)?)));
-    held.filter(|(_, holder)| *holder != source).collect()
+/// Rows with all that the table has of them, those without numbers included.
+fn dressed(context: &RunContext<'_>, rows: &RecordBatch, numbers: &[(u32, u32)]) -> Result<RecordBatch, IngestError> {
+    let column = |pick: fn(&(u32, u32)) -> u32| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(numbers.iter().map(|numbers| i64::from(pick(numbers)))))
+    };
+    let told = texts(rows, "status");
+    let status = |row: usize| told.filter(|told| !told.is_null(row)).map_or("active", |told| told.value(row));
+    let statuses = StringArray::from_iter_values((0..rows.num_rows()).map(status));
+    let rows = with_column(rows, "customer_no", column(|(customer, _)| *customer))?;
+    let rows = with_column(&rows, "follow_no", column(|(_, follow)| *follow))?;
+    let rows = with_column(&rows, "status", Arc::new(statuses))?;
+    let rows = with_column(&rows, "ended_cause", new_null_array(&DataType::Utf8, rows.num_rows()))?;
+    with_source(&rows, &context.source.name)
 }
 
 /// The follows that refused rows are about: they are listed, although nothing else of the rows can be taken.
 fn known_follows(context: &RunContext<'_>, refused: &RecordBatch) -> HashSet<i64> {
+    let (ids, staff) = (texts(refused, "customer_id"), texts(refused, "staff_id"));
     let follow_of = |row: usize| {
-        let customer = context.customers.get(text_at(refused, "customer_id", row)?)?;
-        context.follows.get(text_at(refused, "staff_id", row)?, customer).map(i64::from)
+        let customer = context.customers.get(text(ids, row))?;
+        context.follows.get(text(staff, row), customer).map(i64::from)
     };
     (0..refused.num_rows()).filter_map(follow_of).collect()
 }
 
-/// Pairs by `follow_no`, in the order of customer and follow.
-fn pair(base: &RecordBatch, rows: &RecordBatch) -> Vec<Pair> {
-    let coming: HashMap<i64, usize> =
-        numbers(rows, "follow_no").into_iter().enumerate().map(|(r, no)| (no, r)).collect();
-    let there = numbers(base, "follow_no");
-    let mut pairs: Vec<(i64, i64, Pair)> = Vec::with_capacity(there.len() + coming.len());
-    for ((row, follow), customer) in there.iter().enumerate().zip(numbers(base, "customer_no")) {
-        pairs.push((customer, *follow, Pair { base: Some(row), incoming: coming.get(follow).copied() }));
-    }
-    let known: HashSet<i64> = there.into_iter().collect();
-    for ((row, follow), customer) in numbers(rows, "follow_no").iter().enumerate().zip(numbers(rows, "customer_no")) {
-        if !known.contains(follow) {
-            pairs.push((customer, *follow, Pair { base: None, incoming: Some(row) }));
+/// Whether any source says who owns a customer; without one, the flags that are there were computed and are made anew.
+fn is_owner_told(context: &RunContext<'_>, target: &Target<'_>) -> bool {
+    let states = context.others().map(|(_, state)| state).chain([&context.state]);
+    let mut fills = states.filter_map(|state| state.tables.get("follow"));
+    fills.any(|fill| fill.columns.contains(&OWNER.to_owned()))
+        || target.columns.iter().any(|column| column.name == OWNER)
+}
+
+/// Merges what comes into what is there, bucket by bucket.
+struct Merging<'m> {
+    rows: &'m RecordBatch,
+    /// Follows that only refused rows list.
+    listed_too: HashSet<i64>,
+    is_owner_told: bool,
+    /// Rows that were taken.
+    accepted: u64,
+    /// Follows that this run ends.
+    ended: u64,
+    /// Every follow that has ended.
+    now_ended: NumberSet,
+    /// When each follow began.
+    added: Instants,
+}
+
+impl Merging<'_> {
+    /// Merges the follows of one bucket of customers, and stages it where anything changes.
+    async fn merge_bucket(
+        &mut self,
+        context: &mut RunContext<'_>,
+        target: &Target<'_>,
+        bucket: u32,
+        listed: &[Listed],
+    ) -> Result<(), IngestError> {
+        let base = base_of(context, bucket).await?;
+        let there = sorted_follows(&base)?;
+        if there.is_empty() && listed.is_empty() {
+            return Ok(());
         }
+        let mut pairs = pair_sorted(&there, listed);
+        self.refuse_held(context, &base, &mut pairs)?;
+        self.accepted += pairs.iter().filter(|pair| pair.incoming.is_some()).count() as u64;
+        let merged = merge(&context.run.schema("follow")?, &base, self.rows, &pairs, |column| match column {
+            "source" => Wins::Base,
+            _ => Wins::Incoming,
+        })?;
+        super::assignments::leave_out(context, returned_customers(&base, &merged, &pairs)?);
+        let merged = if target.ends_unlisted() { self.end_unlisted(context, &merged, &pairs)? } else { merged };
+        let merged = with_column(&merged, OWNER, owners(&merged, self.is_owner_told))?;
+        self.note(&merged)?;
+        if is_changed(&base, &merged, &pairs)? {
+            context.run.replace_bucket("follow", bucket)?;
+            context.stage("follow", Some(bucket), vec![merged]).await?;
+        }
+        Ok(())
     }
-    pairs.sort_unstable_by_key(|(customer, follow, _)| (*customer, *follow));
-    pairs.into_iter().map(|(.., pair)| pair).collect()
+
+    /// Puts rows about follows that another source brought into quarantine, and takes them out of the pairs.
+    fn refuse_held(
+        &self,
+        context: &mut RunContext<'_>,
+        base: &RecordBatch,
+        pairs: &mut [Pair],
+    ) -> Result<(), IngestError> {
+        let (sources, staff) = (texts(base, "source"), texts(base, "staff_id"));
+        let Some(sources) = sources else { return Ok(()) };
+        let is_held = |there: usize| !sources.is_null(there) && sources.value(there) != context.source.name;
+        let mut held: Vec<(usize, usize)> = Vec::new();
+        for pair in pairs.iter_mut() {
+            if let (Some(there), Some(row)) = (pair.base, pair.incoming)
+                && is_held(there)
+            {
+                pair.incoming = None;
+                held.push((row, there));
+            }
+        }
+        held.sort_unstable();
+        for (row, there) in held {
+            let shown = format!("the follow of `{}`", text(staff, there));
+            refuse_held(context, self.rows, ("follow", row), &shown, sources.value(there))?;
+        }
+        Ok(())
+    }
+
+    /// Ends this source's follows that a full listing no longer has.
+    fn end_unlisted(
+        &mut self,
+        context: &RunContext<'_>,
+        merged: &RecordBatch,
+        pairs: &[Pair],
+    ) -> Result<RecordBatch, IngestError> {
+        let follows = numbers(merged, "follow_no");
+        let [statuses, causes, sources] = ["status", "ended_cause", "source"].map(|name| texts(merged, name));
+        let ends: Vec<bool> = pairs
+            .iter()
+            .enumerate()
+            .map(|(row, pair)| {
+                pair.incoming.is_none()
+                    && !self.listed_too.contains(&follows[row])
+                    && cell(sources, row) == Some(context.source.name.as_str())
+                    && cell(statuses, row) != Some("ended")
+            })
+            .collect();
+        let ended = ends.iter().filter(|ends| **ends).count() as u64;
+        if ended == 0 {
+            return Ok(merged.clone());
+        }
+        self.ended += ended;
+        let told = |told: Option<&StringArray>, word: &'static str| -> ArrayRef {
+            let words = ends.iter().enumerate().map(|(row, ends)| if *ends { Some(word) } else { cell(told, row) });
+            Arc::new(words.collect::<StringArray>())
+        };
+        let ending = with_column(merged, "status", told(statuses, "ended"))?;
+        with_column(&ending, "ended_cause", told(causes, "unlisted"))
+    }
+
+    /// Notes when the follows of a bucket began, and which have ended.
+    fn note(&mut self, merged: &RecordBatch) -> Result<(), IngestError> {
+        super::assignments::note_added(&mut self.added, merged)?;
+        let statuses = texts(merged, "status");
+        for (row, follow) in numbers(merged, "follow_no").iter().enumerate() {
+            if cell(statuses, row) == Some("ended") {
+                self.now_ended.insert(dense(*follow)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The follows of a bucket that are there.
+async fn base_of(context: &RunContext<'_>, bucket: u32) -> Result<RecordBatch, IngestError> {
+    let (from, to) = (u64::from(bucket) << BUCKET_BITS, (u64::from(bucket) + 1) << BUCKET_BITS);
+    let sql = format!("SELECT * FROM follow WHERE customer_no >= {from} AND customer_no < {to}");
+    concat(&context.run.schema("follow")?, &read(context.run.base(), "follow", &sql).await?)
+}
+
+/// The follows of some rows, ascending.
+fn sorted_follows(rows: &RecordBatch) -> Result<Vec<Listed>, IngestError> {
+    let numbers = numbers(rows, "customer_no").iter().zip(numbers(rows, "follow_no")).enumerate();
+    let mut follows: Vec<Listed> = numbers
+        .map(|(row, (customer, follow))| Ok(((dense(*customer)?, dense(*follow)?), row)))
+        .collect::<Result<_, IngestError>>()?;
+    follows.sort_unstable();
+    Ok(follows)
 }
 
 /// The customers of follows that had ended and are there again.
 fn returned_customers(base: &RecordBatch, merged: &RecordBatch, pairs: &[Pair]) -> Result<Vec<u32>, IngestError> {
-    let has_ended = |rows: &RecordBatch, row: usize| text_at(rows, "status", row) == Some("ended");
-    let has_returned = |row: usize| pairs[row].base.is_some_and(|old| has_ended(base, old)) && !has_ended(merged, row);
-    let customers = numbers(merged, "customer_no").into_iter().enumerate();
-    customers.filter(|(row, _)| has_returned(*row)).map(|(_, customer)| dense(customer)).collect()
-}
-
-/// Ends this source's follows that a full listing no longer has; `listed_too` are those that only refused rows list.
-fn end_unlisted(
-    context: &RunContext<'_>,
-    merged: &RecordBatch,
-    pairs: &[Pair],
-    listed_too: &HashSet<i64>,
-    target: &mut Target<'_>,
-) -> Result<RecordBatch, IngestError> {
-    if !target.ends_unlisted() {
-        return Ok(merged.clone());
-    }
-    let follows = numbers(merged, "follow_no");
-    let ends = |row: usize| {
-        pairs[row].incoming.is_none()
-            && !listed_too.contains(&follows[row])
-            && text_at(merged, "source", row) == Some(context.source.name.as_str())
-            && text_at(merged, "status", row) != Some("ended")
-    };
-    let rows = 0..merged.num_rows();
-    target.count.change("ended", rows.clone().filter(|row| ends(*row)).count() as u64);
-    let statuses: StringArray =
-        rows.clone().map(|row| if ends(row) { Some("ended") } else { text_at(merged, "status", row) }).collect();
-    let causes: StringArray =
-        rows.map(|row| if ends(row) { Some("unlisted") } else { text_at(merged, "ended_cause", row) }).collect();
-    let merged = with_column(merged, "status", Arc::new(statuses))?;
-    with_column(&merged, "ended_cause", Arc::new(causes))
-}
-
-/// Exactly one owner for each customer who is followed: the one the source names, else the follow added first, ties by
-/// staff id; among active follows where there are any.
-///
-/// `is_told` says whether any source names owners; without one, the flags that are there were computed and are made anew.
-fn owners(merged: &RecordBatch, is_told: bool) -> ArrayRef {
-    let customers = numbers(merged, "customer_no");
-    let added =
-        merged.column_by_name("added_at").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-    let named = merged.column_by_name(OWNER).and_then(|column| column.as_boolean_opt()).filter(|_| is_told);
-    let rank = |row: usize| {
-        let is_active = matches!(text_at(merged, "status", row), Some("active" | "half"));
-        let is_named = named.is_some_and(|named| !named.is_null(row) && named.value(row));
-        let added = added.filter(|added| !added.is_null(row)).map_or(i64::MAX, |added| added.value(row));
-        (!is_active, !is_named, added, text_at(merged, "staff_id", row).unwrap_or_default())
-    };
-    let mut owner_of: HashMap<i64, usize> = HashMap::new();
-    for (row, customer) in customers.iter().enumerate() {
-        let owner = owner_of.entry(*customer).or_insert(row);
-        if rank(row) < rank(*owner) {
-            *owner = row;
+    let (before, after) = (texts(base, "status"), texts(merged, "status"));
+    let has_ended = |statuses: Option<&StringArray>, row: usize| cell(statuses, row) == Some("ended");
+    let mut returned = Vec::new();
+    for (row, customer) in numbers(merged, "customer_no").iter().enumerate() {
+        if pairs[row].base.is_some_and(|old| has_ended(before, old)) && !has_ended(after, row) {
+            returned.push(dense(*customer)?);
         }
     }
-    let owners: BooleanArray =
-        customers.iter().enumerate().map(|(row, customer)| Some(owner_of.get(customer) == Some(&row))).collect();
-    Arc::new(owners)
+    Ok(returned)
 }
 
-/// The follows that have ended.
-pub(super) fn ended(rows: &RecordBatch) -> Result<HashSet<u32>, IngestError> {
-    let follows = numbers(rows, "follow_no").into_iter().enumerate();
-    follows.filter(|(row, _)| text_at(rows, "status", *row) == Some("ended")).map(|(_, follow)| dense(follow)).collect()
-}
-
-/// Stages the buckets in which any row differs from before.
-async fn write_changed_buckets(
-    context: &mut RunContext<'_>,
-    before: &RecordBatch,
-    after: &RecordBatch,
-) -> Result<(), IngestError> {
-    let split = |batch: &RecordBatch| {
-        let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (row, customer) in numbers(batch, "customer_no").into_iter().enumerate() {
-            // A customer number is below 2³², so that its bucket is small.
-            rows.entry((customer >> BUCKET_BITS) as u32).or_default().push(row as u32);
-        }
-        rows
-    };
-    let old = split(before);
-    for (bucket, rows) in split(after) {
-        let after = take_rows(after, &rows)?;
-        let before = take_rows(before, old.get(&bucket).map_or(&[][..], Vec::as_slice))?;
-        if !is_same(&sorted(&before)?, &sorted(&after)?) {
-            context.run.replace_bucket("follow", bucket)?;
-            context.stage("follow", Some(bucket), vec![after]).await?;
-        }
+/// Whether any row differs from before, or was not there.
+fn is_changed(base: &RecordBatch, merged: &RecordBatch, pairs: &[Pair]) -> Result<bool, IngestError> {
+    let there: Option<Vec<u32>> = pairs.iter().map(|pair| pair.base.map(|row| row as u32)).collect();
+    match there {
+        Some(there) => Ok(!is_same(&take_rows(base, &there)?, merged)),
+        None => Ok(true),
     }
-    Ok(())
 }
 
-fn sorted(batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
-    let follows = numbers(batch, "follow_no");
-    let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
-    rows.sort_unstable_by_key(|row| follows[*row as usize]);
-    take_rows(batch, &rows)
+/// A text cell; empty for NULL.
+fn text(column: Option<&StringArray>, row: usize) -> &str {
+    cell(column, row).unwrap_or_default()
 }
 
-fn numbers(batch: &RecordBatch, column: &str) -> Vec<i64> {
-    let column = batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<Int64Type>());
-    column.map(|column| column.values().to_vec()).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_follows_are_numbered_as_they_come_and_the_first_of_equal_rows_counts() {
+        let (mut customers, mut follows) = (CustomerKeys::default(), FollowKeys::default());
+        for id in ["a", "b"] {
+            customers.get_or_give(id, &mut Near::default());
+        }
+        assert_eq!(follows.get_or_give("li", 1), (0, true));
+        let column = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let rows = RecordBatch::try_from_iter([
+            ("staff_id", column(&["wang", "li", "li", "li", "wang", "li", "wang"])),
+            ("customer_id", column(&["a", "x", "b", "a", "a", "x", "x"])),
+        ]);
+        let expected = Numbered {
+            numbers: vec![(0, 1), (0, 0), (1, 0), (0, 2), (0, 1), (0, 0), (0, 0)],
+            listed: vec![((0, 1), 0), ((0, 2), 3), ((1, 0), 2)],
+            again: vec![(0, 4), (1, 5)],
+            unmatched: vec![1, 6],
+            new: 2,
+        };
+        assert_eq!(number_rows(&customers, &mut follows, &rows.expect("a batch")), expected);
+    }
+
+    #[test]
+    fn a_bucket_changes_where_a_row_is_new_or_differs() {
+        let rows = |statuses: &[&str]| -> RecordBatch {
+            let statuses: ArrayRef = Arc::new(StringArray::from(statuses.to_vec()));
+            RecordBatch::try_from_iter([("status", statuses)]).expect("a batch")
+        };
+        let base = rows(&["active", "ended"]);
+        let pair = |base: Option<usize>| Pair { base, incoming: None };
+        let check = |merged: &[&str], there: &[Option<usize>], expected: bool| {
+            let pairs: Vec<Pair> = there.iter().copied().map(pair).collect();
+            assert_eq!(is_changed(&base, &rows(merged), &pairs).expect("an answer"), expected, "{merged:?}");
+        };
+        check(&["ended", "active"], &[Some(1), Some(0)], false);
+        check(&["active", "left"], &[Some(0), Some(1)], true);
+        check(&["active", "ended", "active"], &[Some(0), Some(1), None], true);
+    }
 }

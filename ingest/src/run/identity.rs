@@ -3,14 +3,14 @@
 //! Nothing is guessed. Keys that name two customers leave an event without one, and so does a key that fits two.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use tagmill_schemas::ids::BUCKET_BITS;
 
 use super::context::RunContext;
-use super::keys::{dense, read_each};
+use super::keys::{HashMap, dense, read_each};
 use super::mapping::Mapper;
 use super::person::{KeyKind, PersonColumns, mobile_key, mobile_md5_key, pair_key, texts, told, unionid_key};
 use super::quarantine::Refusal;
@@ -135,12 +135,18 @@ impl Identities {
     }
 
     /// Finds out whose a row is. Every key that it gives has its say; `by_id` knows the outside ids.
-    pub(super) fn find(&self, person: &PersonColumns<'_>, row: usize, by_id: impl Fn(&str) -> Option<u32>) -> Found {
+    pub(super) fn find(
+        &self,
+        person: &PersonColumns<'_>,
+        row: usize,
+        by_id: impl FnOnce(&str) -> Option<u32>,
+    ) -> Found {
         let mut heard = Heard::default();
         if let Some(id) = person.customer_id(row) {
             heard.hear("customer_id", by_id(id).map(Holder::One));
         }
-        for said in person.others(row) {
+        let others = person.has_others().then(|| person.others(row));
+        for said in others.into_iter().flatten() {
             match said.key {
                 Some(key) => heard.hear(said.column, self.holders[said.kind as usize].get(&key).copied()),
                 None => heard.unreadable = heard.unreadable.or(Some(said.column)),

@@ -1,8 +1,8 @@
 //! What a run reads, opened; or the finding that it is what the last run read.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -11,12 +11,15 @@ use tagmill_store::SourceState;
 
 use super::IngestOptions;
 use super::files::RawFiles;
-use super::mapping::Mapper;
+use super::mapping::{Mapper, MapperTable};
 use super::read_before::{OpenedTable, ReadBefore};
 use crate::error::IngestError;
-use crate::raw::{self, FileVersion, RawFileSpec, RawListing};
+use crate::raw::{self, FileVersion, RawFileSpec, RawFormat, RawListing};
 use crate::sample::{CorpSize, SampleCorp};
 use crate::source::{SampleSpec, Source, SourceKind, TableSelect};
+
+/// Files that are hashed at once: one for each core of a small machine.
+const HASHED_AT_ONCE: usize = 2;
 
 /// What a run reads.
 pub(crate) enum Input {
@@ -67,7 +70,11 @@ impl Input {
         for listing in &listings {
             let file = &listing.spec;
             let table = raw::raw_table(file, options.progress.clone())?;
-            providers.push((file.name.clone(), table.provider.clone()));
+            providers.push(MapperTable {
+                name: file.name.clone(),
+                provider: table.provider.clone(),
+                is_typed: file.format == RawFormat::Parquet,
+            });
             let mut digests = Vec::new();
             for (path, account) in file.paths.iter().zip(&table.accounts) {
                 if let Some(version) = versions.get(path.as_path()) {
@@ -100,15 +107,30 @@ impl Input {
     }
 }
 
-/// Hashes every file, once however many raw tables it belongs to.
+/// Hashes every file, once however many raw tables it belongs to, several at once.
 fn versions_of(files: &[RawListing]) -> Result<HashMap<&Path, FileVersion>, IngestError> {
-    let mut versions = HashMap::new();
-    for path in files.iter().flat_map(|file| &file.spec.paths) {
-        if let Entry::Vacant(free) = versions.entry(path.as_path()) {
-            free.insert(FileVersion::of(path)?);
+    let mut seen = HashSet::new();
+    let every = files.iter().flat_map(|file| &file.spec.paths).map(PathBuf::as_path);
+    let paths: Vec<&Path> = every.filter(|path| seen.insert(*path)).collect();
+    let next = AtomicUsize::new(0);
+    let hash_some = || {
+        let mut hashed = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(index) else { return hashed };
+            hashed.push((index, *path, FileVersion::of(path)));
         }
+    };
+    let mut hashed = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..HASHED_AT_ONCE.min(paths.len())).map(|_| scope.spawn(hash_some)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect::<Vec<_>>()
+    });
+    if hashed.len() < paths.len() {
+        return Err(IngestError::internal("a thread that hashed files broke off"));
     }
-    Ok(versions)
+    // Of several files that cannot be read, the first is told.
+    hashed.sort_unstable_by_key(|(index, ..)| *index);
+    hashed.into_iter().map(|(_, path, version)| Ok((path, version?))).collect()
 }
 
 /// SHA-256 over the bytes of the raw files and how they are read. Where they lie does not count.

@@ -207,24 +207,25 @@ pub(super) fn without_duplicates(
                 first.insert(key, row);
                 kept.push(row as u32);
             }
-            Some(earlier) => refuse_again(context, rows, table, (*earlier, row), &key)?,
+            Some(earlier) => refuse_again(context, rows, table, (*earlier, row), keys)?,
         }
     }
     if kept.len() == rows.num_rows() { Ok(rows.clone()) } else { take_rows(rows, &kept) }
 }
 
-fn refuse_again(
+/// Puts a row whose key came before into quarantine.
+pub(super) fn refuse_again(
     context: &mut RunContext<'_>,
     rows: &RecordBatch,
     table: &str,
     (earlier, row): (usize, usize),
-    key: &str,
+    keys: &[&str],
 ) -> Result<(), IngestError> {
     let schema = rows.schema();
     let is_equal = schema.fields().iter().zip(rows.columns()).all(|(field, column)| {
         field.name().starts_with('_') || column.slice(earlier, 1).as_ref() == column.slice(row, 1).as_ref()
     });
-    let shown = shown(table, key);
+    let shown = shown(table, &key_of(rows, keys, row));
     let refusal = if is_equal {
         Refusal::new("DUPLICATE", format!("{shown} was given before with the same values"))
     } else {

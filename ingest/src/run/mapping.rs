@@ -9,7 +9,8 @@ use datafusion::common::Column;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::functions::core::named_struct;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection, lit};
 use datafusion::prelude::SessionConfig;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -25,12 +26,28 @@ use crate::values::value_functions;
 
 /// Batches that are read before they are asked for.
 const READ_AHEAD: usize = 2;
+/// The column with the row as it came.
+const RAW: &str = "_raw";
+/// The column with an id made of the row.
+const ROW_ID: &str = "_row_id";
 
 type Batch = Result<RecordBatch, IngestError>;
+
+/// A raw table as a SELECT finds it.
+pub(crate) struct MapperTable {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its rows.
+    pub(crate) provider: Arc<dyn TableProvider>,
+    /// Whether its columns have types of their own, so that the text of a row would have to be made of them.
+    pub(crate) is_typed: bool,
+}
 
 /// A session that knows the raw tables of a source, and the functions that read values as exports write them.
 pub(crate) struct Mapper {
     session: SessionContext,
+    /// The raw tables whose columns have types of their own.
+    typed: BTreeSet<String>,
 }
 
 /// A planned SELECT.
@@ -47,21 +64,23 @@ pub(crate) struct Mapped {
 }
 
 impl Mapper {
-    pub(crate) fn new(tables: &[(String, Arc<dyn TableProvider>)]) -> Result<Self, IngestError> {
+    pub(crate) fn new(tables: &[MapperTable]) -> Result<Self, IngestError> {
         // One partition keeps rows in the order of the files, so that "the first stays" means the same every time.
         let config = SessionConfig::new()
             .with_target_partitions(1)
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
             .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
         let session = SessionContext::new_with_config(config);
-        for (name, provider) in tables {
-            session.register_table(name.as_str(), provider.clone()).map_err(IngestError::internal)?;
+        for table in tables {
+            session.register_table(table.name.as_str(), table.provider.clone()).map_err(IngestError::internal)?;
         }
         value_functions().for_each(|function| session.register_udf(function));
-        Ok(Self { session })
+        let typed = tables.iter().filter(|table| table.is_typed).map(|table| table.name.clone()).collect();
+        Ok(Self { session, typed })
     }
 
-    /// Plans a SELECT and checks its columns against the target. `with_raw` makes a row-wise one carry the raw text too.
+    /// Plans a SELECT and checks its columns against the target. `with_raw` makes a row-wise one carry the row as it came
+    /// too: its text, or its columns where they have types.
     pub(crate) async fn plan(&self, select: &TableSelect, with_raw: bool) -> Result<Mapped, IngestError> {
         let table = select.table.as_str();
         let state = self.session.state();
@@ -78,10 +97,12 @@ impl Mapper {
         let read = tables_read(&plan).map_err(|cause| IngestError::from_select(table, cause))?;
         let (scans, reads) = (read.len(), read.into_iter().collect());
         let mut carried: Vec<(&str, &str)> = Vec::new();
+        let is_typed = row_wise_over.as_ref().is_some_and(|raw| self.typed.contains(raw));
         if row_wise_over.is_some() {
-            carried.extend(LINEAGE.iter().filter(|name| with_raw || **name != "_raw").map(|name| (*name, *name)));
+            let has_text = with_raw && !is_typed;
+            carried.extend(LINEAGE.iter().filter(|name| has_text || **name != RAW).map(|name| (*name, *name)));
             if select.is_row_event_id {
-                carried.push(("_row_id", "event_id"));
+                carried.push((ROW_ID, "event_id"));
             }
         } else if select.is_row_event_id {
             return Err(IngestError::Select {
@@ -90,7 +111,8 @@ impl Mapper {
                 advice: Some("take joins and groups out of it, or give `event_id` yourself".to_owned()),
             });
         }
-        let plan = carrying(plan, &carried).map_err(|cause| IngestError::from_select(table, cause))?;
+        let plan = carrying(plan, &carried, with_raw && is_typed);
+        let plan = plan.map_err(|cause| IngestError::from_select(table, cause))?;
         Ok(Mapped { plan, columns, row_wise_over, reads, scans })
     }
 
@@ -182,9 +204,13 @@ fn tables_read(plan: &LogicalPlan) -> Result<Vec<String>, DataFusionError> {
     Ok(tables)
 }
 
-/// Adds columns of the raw table to a row-wise plan: (raw name, name in the answer).
-fn carrying(plan: LogicalPlan, carried: &[(&str, &str)]) -> Result<LogicalPlan, DataFusionError> {
-    let (LogicalPlan::Projection(projection), false) = (&plan, carried.is_empty()) else { return Ok(plan) };
+/// Adds columns of the raw table to a row-wise plan: (raw name, name in the answer), and all of its own as one
+/// (`with_columns`).
+fn carrying(plan: LogicalPlan, carried: &[(&str, &str)], with_columns: bool) -> Result<LogicalPlan, DataFusionError> {
+    let LogicalPlan::Projection(projection) = &plan else { return Ok(plan) };
+    if carried.is_empty() {
+        return Ok(plan);
+    }
     let mut expressions = projection.expr.clone();
     for (raw, name) in carried {
         let found = projection.input.schema().iter().find(|(_, field)| field.name() == raw);
@@ -193,5 +219,19 @@ fn carrying(plan: LogicalPlan, carried: &[(&str, &str)]) -> Result<LogicalPlan, 
             expressions.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(*name));
         }
     }
+    if with_columns {
+        expressions.push(whole_row(projection).alias(RAW));
+    }
     LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(expressions)?.build()
+}
+
+/// The columns of the file behind the raw table that a projection reads, as one: they become text only where somebody
+/// wants to see it.
+fn whole_row(projection: &Projection) -> Expr {
+    let is_of_file = |name: &str| !LINEAGE.contains(&name) && name != ROW_ID;
+    let columns = projection.input.schema().iter().filter(|(_, field)| is_of_file(field.name()));
+    let named = columns.flat_map(|(qualifier, field)| {
+        [lit(field.name().as_str()), Expr::Column(Column::new(qualifier.cloned(), field.name()))]
+    });
+    named_struct().call(named.collect())
 }

@@ -1,11 +1,15 @@
 //! One run of a source: read, map, conform, resolve, find what changed, stage, publish.
 
 mod assignments;
+mod cast;
 mod columns;
 mod conform;
+mod content_hash;
 mod context;
 mod customers;
 mod dated;
+mod erased;
+mod event_reading;
 mod event_rows;
 mod events;
 mod exact;
@@ -13,17 +17,24 @@ mod files;
 mod follows;
 mod identity;
 mod input;
+mod judge;
 mod keys;
+mod known_events;
+mod late;
 mod listed;
 mod mapping;
 mod merge;
+mod numbers;
+mod owners;
 mod person;
+mod prepare;
 mod quarantine;
 mod read_before;
 pub(crate) mod report;
 mod sink;
 mod tags;
 mod targets;
+mod text_index;
 mod unmatched;
 
 use std::sync::Arc;

@@ -81,6 +81,12 @@ impl<'r> PersonColumns<'r> {
         told(self.customer_id, row)
     }
 
+    /// Whether there are columns beside the outside id.
+    pub(super) fn has_others(&self) -> bool {
+        let others = [self.unionid, self.mobile, self.mobile_sha256, self.mobile_md5, self.platform, self.platform_id];
+        others.iter().any(Option::is_some)
+    }
+
     /// What the other columns of a row say.
     pub(super) fn others(&self, row: usize) -> impl Iterator<Item = Said> {
         let said =

@@ -1,12 +1,13 @@
 //! Rows that were not taken, with the reason: rejected, duplicate, unmatched and unparsable ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use tagmill_schemas::ids::SnapshotId;
-use tagmill_store::{Staged, Stager};
+use tagmill_store::{Staged, Stager, StoreError};
 
 use crate::error::IngestError;
 
@@ -14,6 +15,8 @@ use crate::error::IngestError;
 const WAITING: usize = 50_000;
 /// Bytes of raw rows and reasons that wait in memory before they are staged.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// Files of them that may be in the making while more rows come.
+const STAGING_AT_ONCE: usize = 2;
 
 /// Where a row came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +54,7 @@ pub(crate) struct Quarantine {
     stager: Option<Stager>,
     waiting: Vec<Row>,
     waiting_bytes: usize,
+    staging: VecDeque<SpawnedTask<Result<Staged, StoreError>>>,
     staged: Vec<Staged>,
     counts: Vec<(String, &'static str, u64)>,
     unsettled_files: BTreeSet<String>,
@@ -74,6 +78,7 @@ impl Quarantine {
             stager,
             waiting: Vec::new(),
             waiting_bytes: 0,
+            staging: VecDeque::new(),
             staged: Vec::new(),
             counts: Vec::new(),
             unsettled_files: BTreeSet::new(),
@@ -142,9 +147,23 @@ impl Quarantine {
         &self.counts
     }
 
+    /// Waits until few files are in the making; to be called now and then while rows come.
+    pub(crate) async fn settle(&mut self) -> Result<(), IngestError> {
+        self.settle_to(STAGING_AT_ONCE).await
+    }
+
+    async fn settle_to(&mut self, in_the_making: usize) -> Result<(), IngestError> {
+        while self.staging.len() > in_the_making {
+            let Some(oldest) = self.staging.pop_front() else { break };
+            self.staged.push(oldest.join().await.map_err(IngestError::internal)??);
+        }
+        Ok(())
+    }
+
     /// Stages what still waits and hands out every staged file.
-    pub(crate) fn finish(mut self) -> Result<Vec<Staged>, IngestError> {
+    pub(crate) async fn finish(mut self) -> Result<Vec<Staged>, IngestError> {
         self.flush()?;
+        self.settle_to(0).await?;
         Ok(self.staged)
     }
 
@@ -164,7 +183,8 @@ impl Quarantine {
             texts(&|row| Some(row.raw.clone())),
         ];
         let batch = RecordBatch::try_new(stager.schema().clone(), columns).map_err(IngestError::internal)?;
-        self.staged.push(stager.stage(None, [batch])?);
+        let stager = stager.clone();
+        self.staging.push_back(SpawnedTask::spawn(async move { stager.stage(None, [batch]).await }));
         self.waiting.clear();
         self.waiting_bytes = 0;
         Ok(())

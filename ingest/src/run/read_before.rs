@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use tagmill_store::{ReadFiles, SourceState};
 
 use super::input::hex;
-use super::mapping::{Mapped, Mapper};
+use super::mapping::{Mapped, Mapper, MapperTable};
 use crate::error::IngestError;
-use crate::raw::{RawListing, RawTable};
+use crate::raw::{RawFormat, RawListing, RawTable};
 use crate::source::{Mode, Source, TableSelect};
 
 /// One raw table, opened.
@@ -70,7 +70,7 @@ impl ReadBefore {
                 opened.table.accounts.get(file).is_some_and(|account| !skipped.has(&name, account.path()))
             };
             let provider = opened.table.only(is_left);
-            (name, provider)
+            MapperTable { name, provider, is_typed: opened.listing.spec.format == RawFormat::Parquet }
         });
         Mapper::new(&providers.collect::<Vec<_>>())
     }

@@ -1,6 +1,8 @@
 //! What a run did, in numbers that add up.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::raw::FileTally;
@@ -18,6 +20,10 @@ pub struct RunReport {
     pub files: Vec<FileCount>,
     /// Every target table.
     pub tables: Vec<TableCount>,
+    /// How many late events were added on each business day, in the warehouse's zone, that has any. They lie before the
+    /// latest event that earlier runs had read of the source, or had waited for their person, whatever source brought
+    /// them. So these are the days that had been read and have more events now.
+    pub late_events: BTreeMap<NaiveDate, u64>,
     /// Rows not taken, by target and code.
     pub refused: Vec<(String, String, u64)>,
     /// What a person should know: what was mended, what is not row-wise.

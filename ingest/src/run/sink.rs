@@ -11,6 +11,7 @@ use super::context::{RunContext, Target};
 use super::events::EventSink;
 use super::keys::text_at;
 use super::merge::concat;
+use super::prepare::{Read, Reader};
 use super::{customers, dated, follows, listed, tags};
 use crate::error::IngestError;
 
@@ -34,21 +35,32 @@ impl Sink {
         })
     }
 
-    /// Takes conformed rows in.
+    /// What reads the rows ahead.
+    pub(super) fn reader(&self, context: &RunContext<'_>, target: &Target<'_>) -> Reader {
+        match self {
+            Self::Events(sink) => Reader::Events(sink.reader(context, target)),
+            Self::Assignments(_) => Reader::Assignments(AssignmentSink::reader(context)),
+            Self::Whole(_) => Reader::Whole,
+        }
+    }
+
+    /// Takes conformed rows in, with what the sink's [`reader`](Self::reader) has read of them.
     pub(super) async fn take(
         &mut self,
         context: &mut RunContext<'_>,
         conformed: Conformed,
+        read: Read,
         target: &mut Target<'_>,
     ) -> Result<(), IngestError> {
-        match self {
-            Self::Events(sink) => sink.take(context, &conformed.rows, target).await,
-            Self::Assignments(sink) => sink.take(context, &conformed, target),
-            Self::Whole(kept) => {
+        match (self, read) {
+            (Self::Events(sink), Read::Events(read)) => sink.take(context, &conformed.rows, read).await,
+            (Self::Assignments(sink), Read::Assignments(read)) => sink.take(context, &conformed, &read, target),
+            (Self::Whole(kept), Read::Nothing) => {
                 target.unreadable += without_key(&target.select.table, &conformed.refused);
                 kept.push(conformed);
                 Ok(())
             }
+            _ => Err(IngestError::internal("rows were read for another table than they are for")),
         }
     }
 

@@ -165,6 +165,7 @@ async fn try_again(context: &mut RunContext<'_>, identities: &Identities) -> Res
         }
         tried.found += found.len() as u64;
         let found = rebuilt(context, &take_rows(&batch, &found)?)?;
+        context.late.note_waited(&found);
         events.add(context, &found, &customers).await?;
         waiting.add(context, &take_rows(&batch, &kept)?).await?;
     }

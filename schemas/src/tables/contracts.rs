@@ -388,7 +388,7 @@ const SNAPSHOT: Table = Table {
         made("read_from", ColumnType::Timestamp, None, "when the run began to read its source, UTC"),
         made("read_until", ColumnType::Timestamp, None, "when the run ended reading its source, UTC"),
         made("taken_at", ColumnType::Timestamp, None, "the later of its own and its parent's read_until, UTC"),
-        made("source", ColumnType::Text, None, "the source of the run, `rule:ID` or `import:NAME`"),
+        made("source", ColumnType::Text, None, "the source of the run, `rule:ID`, `import:NAME` or `compaction`"),
         made("tables", ColumnType::Text, None, "JSON object: table to Delta version"),
         made("row_counts", ColumnType::Text, None, "JSON object: table to rows"),
         made("guard", ColumnType::Text, None, "JSON array: what the shrink guard saw"),

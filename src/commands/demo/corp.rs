@@ -1,5 +1,6 @@
 //! The sample corp: its warehouse, its three snapshots and its definitions.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ pub(super) struct Corp {
     pub(super) warehouse: Warehouse,
     pub(super) engine: Engine,
     pub(super) definitions: Definitions,
+    /// The folder of the warehouse, beside which everything else is put.
+    pub(super) folder: PathBuf,
 }
 
 impl Corp {
@@ -38,9 +41,18 @@ impl Corp {
     pub(super) async fn open(globals: &Globals) -> anyhow::Result<Self> {
         let warehouse = globals.open_or_create_warehouse().await?.with_clock(Arc::new(FixedClock(now())));
         refuse_foreign(&warehouse).await?;
-        let definitions = definitions::write_out(warehouse.location().folder())?;
+        let folder = warehouse.location().folder().map(Path::to_path_buf).ok_or_else(|| {
+            SurfaceError::usage(
+                format!(
+                    "the demo writes audiences and reports beside its warehouse, and `{}` is a bucket",
+                    warehouse.location()
+                ),
+                "leave `--warehouse` away, or name a folder",
+            )
+        })?;
+        let definitions = definitions::write_out(&folder)?;
         let engine = Engine::new(warehouse.clone(), Limits::default())?;
-        Ok(Self { warehouse, engine, definitions })
+        Ok(Self { warehouse, engine, definitions, folder })
     }
 
     /// The newest state, with private columns as they are.

@@ -27,7 +27,7 @@ pub(super) async fn june_cart_audience(page: &mut Page, corp: &Corp) -> anyhow::
     let shown = busy("writing an audience");
     let audience = LoadedAudience::load(&corp.definitions, AUDIENCE)?;
     let view = corp.engine.view(audience.segment.segment.as_of, Access::Full).await?;
-    let folder = corp.warehouse.location().folder().join("audiences");
+    let folder = corp.folder.join("audiences");
     let failed = |source| SurfaceError::Write { target: format!("`{}`", folder.display()), source };
     fs::create_dir_all(&folder).map_err(failed)?;
     let file = folder.join(format!("{AUDIENCE}.csv"));

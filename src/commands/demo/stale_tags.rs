@@ -25,7 +25,7 @@ pub(super) async fn stale_tags(page: &mut Page, corp: &Corp) -> anyhow::Result<(
     let started = Instant::now();
     let shown = busy("looking for stale tags");
     let report = stale_report(&corp.engine, &corp.definitions, DEFAULT_MAX_AGE_DAYS, AsOf::Latest).await?;
-    let folder = corp.warehouse.location().folder().join("reports");
+    let folder = corp.folder.join("reports");
     let failed = |source| SurfaceError::Write { target: format!("`{}`", folder.display()), source };
     fs::create_dir_all(&folder).map_err(failed)?;
     let file = folder.join("stale_tags.html");

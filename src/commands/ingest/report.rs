@@ -2,7 +2,9 @@
 
 use tagmill_ingest::{FileCount, RunReport, TableCount};
 use tagmill_schemas::clock::BusinessZone;
+use tagmill_store::Traffic;
 
+use super::late;
 use crate::output::{local_time, thousands};
 
 /// The report, a line for each thing to know.
@@ -15,6 +17,10 @@ pub(super) fn lines(report: &RunReport, zone: BusinessZone) -> Vec<String> {
     lines.push("tables".to_owned());
     let sums = report.tables.iter().map(|table| (format!("{} ({})", table.table, table.mode), table_sum(table)));
     lines.extend(aligned(sums));
+    if !report.late_events.is_empty() {
+        lines.push(late::sum(&report.late_events));
+        lines.extend(aligned(late::rows(&report.late_events).into_iter()));
+    }
     if !report.refused.is_empty() {
         lines.push("not taken".to_owned());
         let counts = report.refused.iter();
@@ -27,6 +33,15 @@ pub(super) fn lines(report: &RunReport, zone: BusinessZone) -> Vec<String> {
 /// What a person should know of a run, a line for each note.
 pub(super) fn notes(notes: &[String]) -> Vec<String> {
     notes.iter().map(|note| format!("note: {note}")).collect()
+}
+
+/// What a bucket was asked for, which is what it costs:
+/// `storage: 41 reads (120 kB), 23 writes (80 kB), 12 lists, 0 removes`.
+pub(super) fn storage_line(traffic: &Traffic) -> String {
+    let [reads, writes, lists, removes] =
+        [traffic.reads, traffic.writes, traffic.lists, traffic.removes].map(thousands);
+    let [read, written] = [traffic.bytes_read, traffic.bytes_written].map(|bytes| thousands(bytes.div_ceil(1000)));
+    format!("storage: {reads} reads ({read} kB), {writes} writes ({written} kB), {lists} lists, {removes} removes")
 }
 
 /// `541,909 rows = 541,909 parsed + 0 unparsable`.
@@ -68,6 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_bucket_was_asked_for_is_told_in_whole_kilobytes() {
+        let traffic =
+            Traffic { reads: 1_041, bytes_read: 1_234_001, writes: 23, bytes_written: 1, lists: 12, removes: 0 };
+        let told = "storage: 1,041 reads (1,235 kB), 23 writes (1 kB), 12 lists, 0 removes";
+        assert_eq!(storage_line(&traffic), told);
+    }
+
+    #[test]
     fn a_report_accounts_for_every_row() {
         let at = DateTime::parse_from_rfc3339("2026-11-11T18:00:00Z").expect("an instant").to_utc();
         let event = TableCount {
@@ -88,6 +111,7 @@ mod tests {
             read_until: at,
             files: vec![file],
             tables: vec![event],
+            late_events: [(at.date_naive(), 2)].into(),
             refused: vec![("event".to_owned(), "BAD_VALUE".to_owned(), 7)],
             notes: vec!["something was mended".to_owned()],
         };
@@ -100,6 +124,8 @@ mod tests {
                 "tables",
                 "  event (append)  1,200 mapped = 1,190 accepted + 7 rejected + 0 duplicate + 3 unmatched; \
                  34 filtered out; 1,190 new",
+                "late events: 2 on 1 business day",
+                "  2026-11-11  2",
                 "not taken",
                 "  event BAD_VALUE  7",
                 "note: something was mended",

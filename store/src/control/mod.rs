@@ -2,9 +2,13 @@
 //!
 //! A plan's header lives here and its steps in a Parquet file of their own, written before the header, so that a header
 //! always has its steps. Nothing about a plan is ever changed but its state, and a change of it is one transaction with
-//! what is written down of it: several processes may work on one plan, and one of them gets its way.
+//! what is written down of it: several processes may work on one plan, and one of them gets its way. An erasure alone
+//! takes a customer out of what is there (`erase`).
 
+mod audit;
 mod check;
+mod copy;
+mod erase;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -19,6 +23,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tagmill_schemas::documents::plan::{Approval, PlanHeader, PlanState, PlanStep, Receipt};
 use tagmill_schemas::ids::PlanId;
+
+pub use audit::AuditEntry;
+pub(crate) use copy::{ControlCopy, copy_control};
+pub(crate) use erase::Whom;
 
 use crate::durable::file_error;
 use crate::error::StoreError;
@@ -228,13 +236,18 @@ impl ControlStore {
     }
 
     fn steps_path(&self, plan_id: &PlanId) -> PathBuf {
-        self.plans.join(format!("{plan_id}.parquet"))
+        self.plans.join(steps_file(plan_id.as_str()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // SQLite itself guards the data; a panic elsewhere leaves the connection usable.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of the file of a plan's steps.
+fn steps_file(plan_id: &str) -> String {
+    format!("{plan_id}.parquet")
 }
 
 /// Makes the tables where they are missing. SQLite waits for another process everywhere but where the journal changes

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use tagmill_schemas::documents::plan::{PlanState, content_hash};
+use tagmill_schemas::error::Diagnose;
 
 use super::findings::{Finding, Findings, Severity};
 use super::{counted, in_words};
@@ -11,13 +13,18 @@ use crate::control::{ControlStore, StoredPlan};
 use crate::durable::file_error;
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
-use crate::location::Location;
 use crate::warehouse::Warehouse;
 
 /// Looks at the control state, where there is one. `kept` is the ledger, `None` where it cannot be read.
 pub(super) fn check(warehouse: &Warehouse, kept: Option<&[LedgerRow]>, findings: &mut Findings) {
-    if !warehouse.state_path().is_file() {
-        return;
+    match warehouse.state_path() {
+        Ok(path) if path.is_file() => {}
+        Ok(_) => return,
+        Err(cause) => {
+            let what = format!("the control state was not looked at: {}", in_words(&cause));
+            findings.add(Finding { hint: cause.hint(), ..Finding::new(Severity::Note, what) });
+            return;
+        }
     }
     let checked = warehouse.control().and_then(|control| {
         for fault in control.faults()? {
@@ -30,7 +37,7 @@ pub(super) fn check(warehouse: &Warehouse, kept: Option<&[LedgerRow]>, findings:
         for plan in &plans {
             check_plan(&control, plan, kept, findings);
         }
-        check_steps_without_plan(warehouse.location(), &plans, findings)
+        check_steps_without_plan(&warehouse.plans_folder()?, &plans, findings)
     });
     if let Err(cause) = checked {
         let what = format!("the control state cannot be read: {}", in_words(&cause));
@@ -67,24 +74,20 @@ fn steps_fault(control: &ControlStore, plan: &StoredPlan) -> Option<String> {
             Some("the file of its steps is gone".to_owned())
         }
         Err(cause) => Some(format!("its steps cannot be read: {}", in_words(&cause))),
-        Ok(steps) if content_hash(&header.identity(), steps.iter()) != header.content_hash => {
-            Some("its steps are not those that it was made with".to_owned())
-        }
-        Ok(_) => None,
+        Ok(steps) => match control.expected_hash(header) {
+            Ok(expected) if content_hash(&header.identity(), steps.iter()) == expected => None,
+            Ok(_) => Some("its steps are not those that it was made with".to_owned()),
+            Err(cause) => Some(format!("its steps cannot be judged: {}", in_words(&cause))),
+        },
     }
 }
 
 /// Says which files of steps belong to no plan: whoever made one was killed before it was written down.
-fn check_steps_without_plan(
-    location: &Location,
-    plans: &[StoredPlan],
-    findings: &mut Findings,
-) -> Result<(), StoreError> {
+fn check_steps_without_plan(folder: &Path, plans: &[StoredPlan], findings: &mut Findings) -> Result<(), StoreError> {
     let known: BTreeSet<String> = plans.iter().map(|plan| format!("{}.parquet", plan.header.plan_id)).collect();
-    let folder = location.folder().join("plans");
-    let failed = |source: std::io::Error| file_error("list", &folder, source);
+    let failed = |source: std::io::Error| file_error("list", folder, source);
     let mut unknown = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(failed)? {
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
         if !known.contains(&name) {
             unknown.push(name);

@@ -1,55 +1,58 @@
-//! Files on disk beside what the Delta log says of them.
+//! Files beside what the Delta log says of them.
 
-use std::fs::File;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
-use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::ParquetMetaDataReader;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
 use serde::de::IgnoredAny;
 
 use super::findings::{Finding, Findings, Severity};
-use super::in_words;
-use crate::delta::DataFile;
-use crate::durable::file_error;
+use super::{AT_ONCE, in_words};
+use crate::delta::{DataFile, LOG};
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::parquet_file::footer_rows;
 
-/// The folder of a table's commits.
-pub(super) const LOG: &str = "_delta_log";
+/// A commit of a table.
+#[derive(Debug)]
+pub(super) struct Commit {
+    version: u64,
+    /// Its path below the warehouse.
+    path: String,
+    /// When it was written, by the clock of the store.
+    pub(super) written_at: DateTime<Utc>,
+}
 
 /// What is wrong with a data file of a table, in words; `None` where length and row count are those of the log.
 ///
 /// No checksum is recorded of a file, so that a byte that has changed within it is not noticed here.
-pub(super) fn fault(location: &Location, table: &str, file: &DataFile) -> Option<String> {
-    let path = location.table_folder(table).join(&file.path);
-    let name = format!("`tables/{table}/{}`", file.path);
-    let length = match std::fs::metadata(&path) {
-        Ok(found) if found.is_file() => found.len(),
-        Ok(_) => return Some(format!("{name} is no file")),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Some(format!("{name} is gone")),
-        Err(cause) => return Some(format!("{name} cannot be looked at: {cause}")),
+pub(super) async fn fault(location: &Location, table: &str, file: &DataFile) -> Option<String> {
+    let (objects, path) = (location.objects(), format!("{}/{}", location.table_folder(table), file.path));
+    let size = match objects.look_at(&path).await {
+        Ok(Some(found)) => found.size,
+        Ok(None) => return Some(format!("`{path}` is gone")),
+        Err(cause) => return Some(format!("`{path}` cannot be looked at: {}", reason(&cause))),
     };
-    if length != file.size {
-        return Some(format!("{name} has {length} bytes and should have {}", file.size));
+    if size != file.size {
+        return Some(format!("`{path}` has {size} bytes and should have {}", file.size));
     }
-    match footer_rows(&path) {
+    match footer_rows(objects, &path, size).await {
         Ok(rows) if rows == file.rows => None,
-        Ok(rows) => Some(format!("the footer of {name} says {rows} rows, and the table's log {}", file.rows)),
-        Err(cause) => Some(format!("the footer of {name} cannot be read: {cause}")),
+        Ok(rows) => Some(format!("the footer of `{path}` says {rows} rows, and the table's log {}", file.rows)),
+        Err(cause) => Some(format!("the footer of `{path}` cannot be read: {}", reason(&cause))),
     }
 }
 
-/// The rows of a Parquet file by its footer.
-fn footer_rows(path: &Path) -> Result<u64, ParquetError> {
-    let file = File::open(path)?;
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
-    Ok(u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default())
+/// Why a step failed, for whoever has named the step and the object already.
+fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Object { source, .. } => in_words(&**source),
+        StoreError::Parquet { source, .. } => in_words(source),
+        other => in_words(other),
+    }
 }
 
 /// Says what is wrong with the commits of a table.
-pub(super) fn check_log(location: &Location, table: &str, findings: &mut Findings) {
-    let fault = match log_fault(&location.table_folder(table)) {
+pub(super) async fn check_log(location: &Location, table: &str, findings: &mut Findings) {
+    let fault = match log_fault(location, table).await {
         Ok(None) => return,
         Ok(Some(fault)) => fault,
         Err(cause) => format!("its log cannot be read: {}", in_words(&cause)),
@@ -62,40 +65,51 @@ pub(super) fn check_log(location: &Location, table: &str, findings: &mut Finding
 /// What is wrong with a table's commits, in words: one lacks between others, or is no longer as a commit is written.
 ///
 /// The oldest may be gone, since a checkpoint stands for them.
-pub(super) fn log_fault(table_folder: &Path) -> Result<Option<String>, StoreError> {
-    let mut commits = commits(table_folder)?;
-    commits.sort_unstable();
+pub(super) async fn log_fault(location: &Location, table: &str) -> Result<Option<String>, StoreError> {
+    let commits = commits(location, table).await?;
     if commits.is_empty() {
         return Ok(Some("its log has no commit".to_owned()));
     }
     for pair in commits.windows(2) {
-        if let [(before, _), (after, _)] = pair
-            && before + 1 != *after
+        if let [before, after] = pair
+            && before.version + 1 != after.version
         {
-            return Ok(Some(format!("commit {} of its log is gone", before + 1)));
+            return Ok(Some(gone(before.version + 1)));
         }
     }
-    for (version, path) in &commits {
-        let text = std::fs::read_to_string(path).map_err(|source| file_error("read", path, source))?;
-        let is_whole = |line: &str| serde_json::from_str::<IgnoredAny>(line).is_ok();
-        if text.trim().is_empty() || !text.lines().filter(|line| !line.is_empty()).all(is_whole) {
-            return Ok(Some(format!("commit {version} of its log is damaged")));
+    let reading: Vec<_> = commits.iter().map(|commit| commit_fault(location, commit)).collect();
+    let mut faults = stream::iter(reading).buffered(AT_ONCE);
+    while let Some(fault) = faults.next().await {
+        if let Some(fault) = fault? {
+            return Ok(Some(fault));
         }
     }
     Ok(None)
 }
 
-/// The commits of a table: version and file, in no order.
-pub(super) fn commits(table_folder: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
-    let log = table_folder.join(LOG);
-    let failed = |source: std::io::Error| file_error("list", &log, source);
+/// What is wrong with a commit by itself, in words.
+async fn commit_fault(location: &Location, commit: &Commit) -> Result<Option<String>, StoreError> {
+    let version = commit.version;
+    let Some(content) = location.objects().read(&commit.path).await? else { return Ok(Some(gone(version))) };
+    let is_json = |line: &str| serde_json::from_str::<IgnoredAny>(line).is_ok();
+    let is_whole = |text: &str| !text.trim().is_empty() && text.lines().filter(|line| !line.is_empty()).all(is_json);
+    let is_damaged = !std::str::from_utf8(&content).is_ok_and(is_whole);
+    Ok(is_damaged.then(|| format!("commit {version} of its log is damaged")))
+}
+
+fn gone(version: u64) -> String {
+    format!("commit {version} of its log is gone")
+}
+
+/// The commits of a table, by version.
+pub(super) async fn commits(location: &Location, table: &str) -> Result<Vec<Commit>, StoreError> {
+    let log = format!("{}/{LOG}", location.table_folder(table));
     let mut commits = Vec::new();
-    for entry in std::fs::read_dir(&log).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let stem = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
-        if let Some(version) = stem.and_then(|stem| stem.parse().ok()) {
-            commits.push((version, path));
+    for object in location.objects().list(&log).await? {
+        if let Some(version) = object.path.strip_suffix(".json").and_then(|stem| stem.parse().ok()) {
+            commits.push(Commit { version, path: format!("{log}/{}", object.path), written_at: object.written_at });
         }
     }
+    commits.sort_unstable_by_key(|commit| commit.version);
     Ok(commits)
 }

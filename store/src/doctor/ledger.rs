@@ -9,16 +9,17 @@ use super::findings::{Finding, Findings, Severity};
 use crate::ledger::LedgerRow;
 use crate::location::Location;
 use crate::publish::LEDGER;
+use crate::retention::PRUNED;
 
-/// A pruned snapshot, as `pruned.json` remembers it.
+/// A pruned snapshot, as it is remembered.
 #[derive(Debug, Deserialize)]
 struct Pruned {
     snapshot_id: SnapshotId,
 }
 
 /// Holds every row of the ledger against the one before it. Rows are ascending by id.
-pub(super) fn check(location: &Location, rows: &[LedgerRow], findings: &mut Findings) {
-    let pruned = pruned(location);
+pub(super) async fn check(location: &Location, rows: &[LedgerRow], findings: &mut Findings) {
+    let pruned = pruned(location).await;
     let mut before = None;
     for row in rows {
         for fault in faults(before, row, &pruned) {
@@ -30,9 +31,9 @@ pub(super) fn check(location: &Location, rows: &[LedgerRow], findings: &mut Find
 }
 
 /// The snapshots that have been pruned. A list that cannot be read names none, so that their children are told.
-fn pruned(location: &Location) -> BTreeSet<SnapshotId> {
-    let text = std::fs::read_to_string(location.folder().join("pruned.json")).unwrap_or_default();
-    let pruned: Vec<Pruned> = serde_json::from_str(&text).unwrap_or_default();
+async fn pruned(location: &Location) -> BTreeSet<SnapshotId> {
+    let content = location.objects().read(PRUNED).await.ok().flatten().unwrap_or_default();
+    let pruned: Vec<Pruned> = serde_json::from_slice(&content).unwrap_or_default();
     pruned.into_iter().map(|pruned| pruned.snapshot_id).collect()
 }
 

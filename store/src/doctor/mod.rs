@@ -33,6 +33,9 @@ use crate::ledger::LedgerRow;
 use crate::publish::LEDGER;
 use crate::warehouse::Warehouse;
 
+/// How many objects are looked at at once.
+const AT_ONCE: usize = 8;
+
 /// What a look at everything that is kept came to.
 #[derive(Debug)]
 pub struct Checkup {
@@ -60,15 +63,15 @@ pub async fn check_up(warehouse: &Warehouse) -> Checkup {
     let mut findings = Findings::default();
     let known = read_ledger(warehouse, &mut findings).await;
     let snapshots = known.clone().unwrap_or_default();
-    ledger::check(location, &snapshots, &mut findings);
+    ledger::check(location, &snapshots, &mut findings).await;
     let tables = tables::check(location, &snapshots, &mut findings).await;
     for table in TABLES {
-        files::check_log(location, table.name, &mut findings);
+        files::check_log(location, table.name, &mut findings).await;
     }
     if let Some(rows) = &known {
         heads::check(location, rows.last(), &mut findings).await;
-        leftovers::check(location, rows.last().map(|row| row.snapshot_id), &mut findings);
-        orphans::check(location, &tables, &mut findings);
+        leftovers::check(location, rows.last().map(|row| row.snapshot_id), &mut findings).await;
+        orphans::check(location, &tables, &mut findings).await;
     }
     control::check(warehouse, known.as_deref(), &mut findings);
     let file_count = tables.file_count();
@@ -99,9 +102,10 @@ async fn read_ledger(warehouse: &Warehouse, findings: &mut Findings) -> Option<V
         )
     };
     if let Ok(head) = open_table(location, LEDGER, None).await {
-        let faults = head.files.iter().filter_map(|file| files::fault(location, LEDGER, file));
-        for fault in faults {
-            findings.add(of_ledger(fault));
+        for file in &head.files {
+            if let Some(fault) = files::fault(location, LEDGER, file).await {
+                findings.add(of_ledger(fault));
+            }
         }
     }
     match warehouse.ledger().await {

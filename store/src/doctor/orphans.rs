@@ -1,26 +1,25 @@
 //! Files beside the tables that no commit has ever named: what killed runs had staged.
 
-use std::fs::Metadata;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use tagmill_schemas::tables::TABLES;
 
-use super::files::{LOG, commits};
+use super::files::commits;
 use super::findings::{Finding, Findings, Severity};
 use super::tables::Tables;
 use super::{counted, in_words};
-use crate::delta::never_committed;
-use crate::durable::file_error;
+use crate::delta::{LOG, never_committed};
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::objects::Listed;
 use crate::publish::{LEDGER, refused_files, staged_for};
 
 /// A file that no commit names, no kept snapshot holds and no refused run lists.
 #[derive(Debug)]
 pub(super) struct Orphan {
-    /// The file.
-    pub(super) path: PathBuf,
+    /// Its path below the warehouse.
+    pub(super) path: String,
     /// Its path below its table's folder.
     pub(super) name: String,
     /// Its size in bytes.
@@ -40,10 +39,43 @@ pub(super) enum Whose {
     AnotherPrograms,
 }
 
+/// What tells whose a file is, beside its table's own log.
+#[derive(Debug)]
+pub(super) struct Known<'t> {
+    /// What the kept snapshots hold.
+    tables: &'t Tables,
+    /// When the newest snapshot was committed, by the clock of the store.
+    newest_commit: Option<DateTime<Utc>>,
+    /// The files of refused runs: table, and path below the table's folder.
+    refused: BTreeSet<(String, String)>,
+}
+
+impl<'t> Known<'t> {
+    /// Reads what there is to know. Whoever removes files then holds the writer's lock all the while.
+    pub(super) async fn read(location: &Location, tables: &'t Tables) -> Result<Self, StoreError> {
+        let newest_commit = commits(location, LEDGER).await?.iter().map(|commit| commit.written_at).max();
+        let refused = refused_files(location).await?.into_iter().collect();
+        Ok(Self { tables, newest_commit, refused })
+    }
+
+    /// Whether somebody needs a file that no commit may name.
+    fn is_held(&self, table: &str, name: &str) -> bool {
+        self.tables.holds(table, name) || self.refused.contains(&(table.to_owned(), name.to_owned()))
+    }
+}
+
 /// Says which files no commit names.
-pub(super) fn check(location: &Location, tables: &Tables, findings: &mut Findings) {
+pub(super) async fn check(location: &Location, tables: &Tables, findings: &mut Findings) {
+    let known = match Known::read(location, tables).await {
+        Ok(known) => known,
+        Err(cause) => {
+            let what = format!("files that no commit names cannot be looked for: {}", in_words(&cause));
+            findings.add(Finding::new(Severity::Error, what));
+            return;
+        }
+    };
     for table in TABLES {
-        match find(location, table.name, tables) {
+        match find(location, table.name, &known).await {
             Ok(orphans) => {
                 for whose in [Whose::Nobodys, Whose::PerhapsARuns, Whose::AnotherPrograms] {
                     let of_them: Vec<&Orphan> = orphans.iter().filter(|orphan| orphan.whose == whose).collect();
@@ -61,57 +93,28 @@ pub(super) fn check(location: &Location, tables: &Tables, findings: &mut Finding
 }
 
 /// The files of a table that no commit names, by name. Refused runs' files are none of them.
-pub(super) fn find(location: &Location, table: &str, tables: &Tables) -> Result<Vec<Orphan>, StoreError> {
+pub(super) async fn find(location: &Location, table: &str, known: &Known<'_>) -> Result<Vec<Orphan>, StoreError> {
     let folder = location.table_folder(table);
-    let newest_commit = newest_commit(location)?;
-    let refused = refused_files(location)?;
-    let mut there = data_files(&folder)?;
-    there.retain(|(name, _)| {
-        !tables.holds(table, name) && !refused.iter().any(|(of, path)| of == table && path == name)
-    });
-    let names = there.iter().map(|(name, _)| name.clone()).collect();
-    let never = never_committed(&folder, names)?;
-    there.retain(|(name, _)| never.contains(name));
-    there.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let orphan = |(name, found): (String, Metadata)| {
-        let is_old = found.modified().ok().zip(newest_commit).is_some_and(|(written, newest)| written < newest);
-        let whose = match (staged_for(&name).is_some(), is_old) {
+    let mut there = location.objects().list(&folder).await?;
+    there.retain(|object| is_data_file(&object.path) && !known.is_held(table, &object.path));
+    let names = there.iter().map(|object| object.path.clone()).collect();
+    let never: BTreeSet<String> = never_committed(location.objects(), table, names).await?.into_iter().collect();
+    there.retain(|object| never.contains(&object.path));
+    let orphan = |object: Listed| {
+        let is_old = known.newest_commit.is_some_and(|newest| object.written_at < newest);
+        let whose = match (staged_for(&object.path).is_some(), is_old) {
             (false, _) => Whose::AnotherPrograms,
             (true, true) => Whose::Nobodys,
             (true, false) => Whose::PerhapsARuns,
         };
-        Orphan { path: folder.join(&name), name, size: found.len(), whose }
+        Orphan { path: format!("{folder}/{}", object.path), name: object.path, size: object.size, whose }
     };
     Ok(there.into_iter().map(orphan).collect())
 }
 
-/// When the newest snapshot was committed, by the clock of the disk.
-fn newest_commit(location: &Location) -> Result<Option<SystemTime>, StoreError> {
-    let commits = commits(&location.table_folder(LEDGER))?;
-    let written =
-        commits.iter().filter_map(|(_, path)| std::fs::metadata(path).and_then(|found| found.modified()).ok());
-    Ok(written.max())
-}
-
-/// The Parquet files below a table's folder, by their path below it.
-fn data_files(folder: &Path) -> Result<Vec<(String, Metadata)>, StoreError> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
-    while let Some(inner) = folders.pop() {
-        let failed = |source: std::io::Error| file_error("list", &inner, source);
-        for entry in std::fs::read_dir(&inner).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (path, found) = (entry.path(), entry.metadata().map_err(failed)?);
-            if found.is_dir() {
-                if entry.file_name() != LOG {
-                    folders.push(path);
-                }
-                continue;
-            }
-            let name = path.strip_prefix(folder).ok().and_then(Path::to_str).filter(|name| name.ends_with(".parquet"));
-            files.extend(name.map(|name| (name.to_owned(), found)));
-        }
-    }
-    Ok(files)
+/// Whether it is a Parquet file, and not one of a table's log.
+fn is_data_file(path: &str) -> bool {
+    path.ends_with(".parquet") && !path.split('/').any(|part| part == LOG)
 }
 
 fn about(whose: Whose, orphans: &[&Orphan]) -> Finding {
@@ -156,6 +159,14 @@ mod tests {
             "s000002-0123456789abcdef0123456789abcdeg.parquet",
         ] {
             assert!(staged_for(foreign).is_none(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_no_data_file() {
+        assert!(is_data_file("b0001/old/compacted.parquet"));
+        for other in ["_delta_log/00000000000000000010.checkpoint.parquet", "b0001/notes.txt"] {
+            assert!(!is_data_file(other), "{other}");
         }
     }
 }

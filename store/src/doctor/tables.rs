@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, stream};
 use tagmill_schemas::ids::SnapshotId;
 
 use super::findings::{Finding, Findings, Severity};
-use super::{files, in_words};
+use super::{AT_ONCE, files, in_words};
 use crate::delta::{DataFile, open_table};
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
@@ -45,8 +46,9 @@ pub(super) async fn check(location: &Location, rows: &[LedgerRow], findings: &mu
     let mut walk = Walk { location, findings, tables: Tables::default(), last: BTreeMap::new() };
     let mut before = None;
     for row in rows {
-        for (table, version) in &row.tables {
-            walk.look_at(row, before, table, *version).await;
+        let mut opened = walk.open_changed(row).await;
+        for table in row.tables.keys() {
+            walk.look_at(row, before, table, opened.remove(table)).await;
         }
         before = Some(row);
     }
@@ -76,27 +78,32 @@ struct Opened {
 }
 
 impl Walk<'_> {
-    /// Looks at one table of one snapshot.
-    async fn look_at(&mut self, row: &LedgerRow, before: Option<&LedgerRow>, table: &str, version: u64) {
-        let found = match self.last.remove(table) {
-            Some(last) if last.version == version => last,
-            last => {
-                let found = Version {
-                    version,
-                    opened: open(self.location, table, version).await.map_err(|cause| in_words(&cause)),
-                };
-                let fault = found.opened.as_ref().ok().and_then(|now| commit_fault(row, before, last.as_ref(), now));
-                if let Some(fault) = fault {
-                    let what = format!("version {version}, which snapshot {} names, {fault}", row.snapshot_id);
-                    self.add(row, table, what, "another program has written to the table: compare it with a backup");
-                }
-                found
+    /// Opens the tables of a snapshot that have another version there than the one that was opened last.
+    async fn open_changed(&self, row: &LedgerRow) -> BTreeMap<String, Version> {
+        let mut opening = Vec::new();
+        for (table, version) in &row.tables {
+            if self.last.get(table).is_none_or(|last| last.version != *version) {
+                opening.push(open_version(self.location, table, *version));
             }
-        };
+        }
+        stream::iter(opening).buffered(AT_ONCE).collect().await
+    }
+
+    /// Looks at one table of one snapshot; `opened` is its version there, where another one was opened last.
+    async fn look_at(&mut self, row: &LedgerRow, before: Option<&LedgerRow>, table: &str, opened: Option<Version>) {
+        let last = self.last.remove(table);
+        if let Some(Version { version, opened: Ok(now) }) = &opened
+            && let Some(fault) = commit_fault(row, before, last.as_ref(), now)
+        {
+            let what = format!("version {version}, which snapshot {} names, {fault}", row.snapshot_id);
+            self.add(row, table, what, "another program has written to the table: compare it with a backup");
+        }
+        let Some(found) = opened.or(last) else { return };
         match &found.opened {
-            Ok(opened) => self.look_into(row, table, &opened.files),
+            Ok(opened) => self.look_into(row, table, &opened.files).await,
             Err(words) => {
-                self.add(row, table, format!("version {version} cannot be opened: {words}"), FROM_A_BACKUP);
+                let what = format!("version {} cannot be opened: {words}", found.version);
+                self.add(row, table, what, FROM_A_BACKUP);
                 self.tables.unreadable.insert((row.snapshot_id, table.to_owned()));
                 self.tables.unopened.insert(table.to_owned());
             }
@@ -105,7 +112,7 @@ impl Walk<'_> {
     }
 
     /// Looks at the files of one table of one snapshot, each file once.
-    fn look_into(&mut self, row: &LedgerRow, table: &str, files: &[DataFile]) {
+    async fn look_into(&mut self, row: &LedgerRow, table: &str, files: &[DataFile]) {
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         match row.row_counts.get(table) {
             Some(told) if *told == rows => {}
@@ -116,15 +123,22 @@ impl Walk<'_> {
             }
             None => self.add(row, table, "the ledger says no row count".to_owned(), "compare the ledger with a backup"),
         }
-        let location = self.location;
-        for file in files {
-            let known = self.tables.files.entry(table.to_owned()).or_default();
-            let fault = known.entry(file.path.clone()).or_insert_with(|| files::fault(location, table, file)).clone();
-            if let Some(fault) = fault {
-                self.add(row, table, fault, FROM_A_BACKUP);
-                self.tables.unreadable.insert((row.snapshot_id, table.to_owned()));
-            }
+        for fault in self.faults(table, files).await {
+            self.add(row, table, fault, FROM_A_BACKUP);
+            self.tables.unreadable.insert((row.snapshot_id, table.to_owned()));
         }
+    }
+
+    /// What is wrong with these files; only those are looked at that no snapshot before holds.
+    async fn faults(&mut self, table: &str, files: &[DataFile]) -> Vec<String> {
+        let known = self.tables.files.entry(table.to_owned()).or_default();
+        let mut looking = Vec::new();
+        for file in files.iter().filter(|file| !known.contains_key(&file.path)) {
+            looking.push(look_at_file(self.location, table, file));
+        }
+        let looked: Vec<(String, Option<String>)> = stream::iter(looking).buffered(AT_ONCE).collect().await;
+        known.extend(looked);
+        files.iter().filter_map(|file| known.get(&file.path).cloned().flatten()).collect()
     }
 
     fn add(&mut self, row: &LedgerRow, table: &str, what: String, hint: &str) {
@@ -135,6 +149,15 @@ impl Walk<'_> {
 
 /// What to do about what is lost.
 const FROM_A_BACKUP: &str = "nothing else holds these rows: put the file back from a backup";
+
+async fn look_at_file(location: &Location, table: &str, file: &DataFile) -> (String, Option<String>) {
+    (file.path.clone(), files::fault(location, table, file).await)
+}
+
+async fn open_version(location: &Location, table: &str, version: u64) -> (String, Version) {
+    let opened = open(location, table, version).await.map_err(|cause| in_words(&cause));
+    (table.to_owned(), Version { version, opened })
+}
 
 async fn open(location: &Location, table: &str, version: u64) -> Result<Opened, StoreError> {
     let opened = open_table(location, table, Some(version)).await?;

@@ -4,15 +4,22 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::*;
+use crate::delta::tests::on_disk;
+use crate::lease::leases_given_back;
 use crate::publish::tests::{kill_while_publishing, run_with, summary, warehouse};
+use crate::retention::tests::in_a_bucket;
 
 /// A warehouse with two snapshots of staff.
 async fn with_two_snapshots(folder: &tempfile::TempDir) -> Warehouse {
     let warehouse = warehouse(folder).await;
-    for ids in [["a", "b"], ["b", "c"]] {
-        let _ = run_with(&warehouse, &ids).await.publish(summary(0, 2)).await.unwrap();
-    }
+    publish_two_snapshots(&warehouse).await;
     warehouse
+}
+
+async fn publish_two_snapshots(warehouse: &Warehouse) {
+    for ids in [["a", "b"], ["b", "c"]] {
+        let _ = run_with(warehouse, &ids).await.publish(summary(0, 2)).await.unwrap();
+    }
 }
 
 /// Looks at the warehouse; compares severity, snapshots, table, and a part of the words of each finding.
@@ -28,7 +35,7 @@ async fn check(warehouse: &Warehouse, expected: &[(Severity, &str, &str, &str)])
 
 /// The Parquet files of staff, by the snapshot that wrote them.
 fn staff_files(warehouse: &Warehouse) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(warehouse.location().table_folder("staff")).unwrap();
+    let entries = std::fs::read_dir(on_disk(warehouse.location(), "tables/staff")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")).collect();
     paths.sort();
@@ -86,6 +93,42 @@ async fn a_staged_file_is_removed_once_it_is_older_than_the_newest_commit() {
     assert_eq!(repair(&warehouse).await.unwrap().done.len(), 1);
     assert_eq!(staff_files(&warehouse), files[..2]);
     check(&warehouse, &[]).await;
+}
+
+#[tokio::test]
+async fn a_draft_is_told_where_runs_write_things_down_and_a_repair_removes_it_wherever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = with_two_snapshots(&folder).await;
+    let names = ["staged/pending.json#17", "tables/staff/s000009-x.parquet#1"];
+    let drafts = names.map(|below| on_disk(warehouse.location(), below));
+    std::fs::create_dir_all(on_disk(warehouse.location(), "staged")).unwrap();
+    for draft in &drafts {
+        std::fs::write(draft, "{").unwrap();
+    }
+    check(&warehouse, &[(Severity::Note, "", "", "`staged/pending.json#17` is the draft")]).await;
+    assert_eq!(repair(&warehouse).await.unwrap().done, ["removed 2 drafts that nobody had finished"]);
+    assert!(drafts.iter().all(|draft| !draft.exists()));
+    check(&warehouse, &[]).await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_looked_at_and_repaired_and_its_control_state_where_it_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = in_a_bucket().await;
+    publish_two_snapshots(&warehouse).await;
+    check(&warehouse, &[(Severity::Note, "", "", "the control state was not looked at")]).await;
+    let warehouse = warehouse.with_state(folder.path().join("control.sqlite"));
+    check(&warehouse, &[]).await;
+    assert_eq!(check_up(&warehouse).await.file_count, 2);
+
+    kill_while_publishing(run_with(&warehouse, &["d"]).await, false).await;
+    leases_given_back().await;
+    let repaired = repair(&warehouse).await.unwrap();
+    assert!(repaired.done.len() == 1 && repaired.left.is_empty(), "{repaired:?}");
+    check(&warehouse, &[]).await;
+    let head = open_table(warehouse.location(), "staff", None).await.unwrap();
+    warehouse.location().objects().remove(&format!("tables/staff/{}", head.files[0].path)).await.unwrap();
+    check(&warehouse, &[(Severity::Error, "2", "staff", "is gone")]).await;
 }
 
 #[tokio::test]

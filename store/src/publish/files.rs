@@ -1,20 +1,23 @@
 //! The files of a run: staged data, and what is written down beside it.
 
-use std::path::{Path, PathBuf};
-
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use serde::Serialize;
 use tagmill_schemas::ids::{BUCKET_BITS, SnapshotId};
 use tagmill_schemas::tables::{Table, contract};
 
-use crate::durable::{file_error, write_whole};
+use crate::arrow_types::private_columns;
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::objects::Objects;
 use crate::parquet_file::{StagedFile, stage_file};
 
 /// The table whose rows are the snapshots. Publishing fills it, and no run does.
 pub(crate) const LEDGER: &str = "snapshot";
+/// Where runs write down what they do beside the tables.
+pub(crate) const STAGED: &str = "staged";
+/// What a run that is publishing has written down.
+pub(crate) const PENDING: &str = "staged/pending.json";
 
 /// A table that a run may fill.
 ///
@@ -51,14 +54,16 @@ pub(crate) fn staged_for(path: &str) -> Option<SnapshotId> {
 #[derive(Debug, Clone)]
 pub struct Stager {
     table: &'static Table,
-    folder: PathBuf,
+    objects: Objects,
+    folder: String,
     schema: SchemaRef,
     snapshot_id: SnapshotId,
 }
 
 impl Stager {
     pub(super) fn new(location: &Location, table: &'static Table, schema: SchemaRef, id: SnapshotId) -> Self {
-        Self { table, folder: location.table_folder(table.name), schema, snapshot_id: id }
+        let (objects, folder) = (location.objects().clone(), location.table_folder(table.name));
+        Self { table, objects, folder, schema, snapshot_id: id }
     }
 
     /// The columns of the table as the run writes them.
@@ -71,11 +76,10 @@ impl Stager {
     /// # Errors
     /// `StoreError::Contract` where the columns differ from the table's, and where a table that is split by bucket is given
     /// none or another is given one.
-    pub fn stage(
-        &self,
-        bucket: Option<u32>,
-        batches: impl IntoIterator<Item = RecordBatch>,
-    ) -> Result<Staged, StoreError> {
+    pub async fn stage<I>(&self, bucket: Option<u32>, batches: I) -> Result<Staged, StoreError>
+    where
+        I: IntoIterator<Item = RecordBatch> + Send + 'static,
+    {
         let unique = uuid::Uuid::new_v4().simple();
         let name = format!("s{:06}-{unique}.parquet", self.snapshot_id.0);
         let name = match (bucket, self.table.is_bucketed) {
@@ -90,7 +94,8 @@ impl Stager {
                 return Err(misuse(self.table.name, reason));
             }
         };
-        let file = stage_file(&self.folder, &name, &self.schema, batches)?;
+        let columns = (&self.schema, &private_columns(self.table, &self.schema));
+        let file = stage_file(&self.objects, &self.folder, &name, columns, batches).await?;
         Ok(Staged { table: self.table, file })
     }
 }
@@ -102,30 +107,30 @@ pub struct Staged {
     pub(super) file: StagedFile,
 }
 
+impl Staged {
+    /// Its rows.
+    pub(crate) fn rows(&self) -> u64 {
+        self.file.rows
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.file.size
+    }
+}
+
 /// The folder of a bucket below its table's.
 fn bucket_folder(bucket: u32) -> String {
     format!("b{bucket:04}")
 }
 
 /// The bucket that a file is in, by its path below its table's folder.
-pub(super) fn bucket_of(path: &str) -> Option<u32> {
+pub(crate) fn bucket_of(path: &str) -> Option<u32> {
     let (folder, _) = path.split_once('/')?;
     folder.strip_prefix('b')?.parse().ok()
 }
 
-pub(crate) fn pending_path(location: &Location) -> PathBuf {
-    location.folder().join("staged").join("pending.json")
-}
-
-pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+pub(super) async fn write_json<T: Serialize>(objects: &Objects, below: &str, value: &T) -> Result<(), StoreError> {
     // Maps with text keys and plain values always serialise.
-    write_whole(path, &serde_json::to_vec_pretty(value).unwrap_or_default())
-}
-
-pub(crate) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(file_error("remove", path, source)),
-    }
+    objects.write(below, serde_json::to_vec_pretty(value).unwrap_or_default()).await
 }

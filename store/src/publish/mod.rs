@@ -10,13 +10,13 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::tables::TABLES;
 
-pub(crate) use files::{LEDGER, pending_path, remove_if_there, staged_for};
+pub(crate) use files::{LEDGER, PENDING, STAGED, bucket_of, staged_for};
 pub use files::{Staged, Stager};
 pub use guard::{GuardCount, GuardVerdict};
 pub(crate) use refused::{RefusedRun, refused_files};
@@ -27,7 +27,7 @@ use files::{data_table, known_table, misuse, write_json};
 use crate::arrow_types::arrow_schema;
 use crate::delta::{TableCommit, TableVersion, open_table};
 use crate::error::StoreError;
-use crate::ledger::{self, LedgerRow, SourceState};
+use crate::ledger::{self, Ledger, LedgerRow, SourceState};
 use crate::lock::WriterLock;
 use crate::recover;
 use crate::snapshot::Snapshot;
@@ -36,7 +36,7 @@ use crate::warehouse::Warehouse;
 /// What a run says of itself when it publishes.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
-    /// The source of the run, or `rule:ID`.
+    /// The source of the run, `rule:ID`, `import:NAME` or `compaction`.
     pub source: String,
     /// When it began to read.
     pub read_from: DateTime<Utc>,
@@ -69,7 +69,7 @@ pub struct Run {
     warehouse: Warehouse,
     /// `None` for a dry run.
     lock: Option<WriterLock>,
-    ledger: Vec<LedgerRow>,
+    ledger: Ledger,
     base: Option<Snapshot>,
     /// Table to the version of its head that holds what the base holds.
     heads: BTreeMap<String, u64>,
@@ -87,25 +87,33 @@ pub(crate) struct Pending {
 
 impl Run {
     pub(crate) async fn begin(warehouse: &Warehouse) -> Result<Self, StoreError> {
-        let lock = WriterLock::take(warehouse.location())?;
-        let recovered = recover::recover(warehouse).await?;
-        let run = Self::begin_dry(warehouse).await?;
-        Ok(Self {
-            lock: Some(lock),
-            heads: recovered.heads,
-            snapshot_id: SnapshotId(run.snapshot_id.0.max(recovered.greatest_id + 1)),
-            notes: recovered.notes,
-            ..run
-        })
+        let lock = WriterLock::take(warehouse.location()).await?;
+        let began = async {
+            let recovered = recover::recover(warehouse).await?;
+            Ok((recovered, Self::begin_dry(warehouse).await?))
+        };
+        match began.await {
+            Ok((recovered, run)) => Ok(Self {
+                lock: Some(lock),
+                heads: recovered.heads,
+                snapshot_id: SnapshotId(run.snapshot_id.0.max(recovered.greatest_id + 1)),
+                notes: recovered.notes,
+                ..run
+            }),
+            Err(cause) => {
+                lock.release().await;
+                Err(cause)
+            }
+        }
     }
 
     pub(crate) async fn begin_dry(warehouse: &Warehouse) -> Result<Self, StoreError> {
-        let ledger = warehouse.ledger().await?;
-        let base = match ledger.last() {
+        let ledger = warehouse.read_ledger().await?;
+        let base = match ledger.rows.last() {
             Some(row) => Some(Snapshot::open(warehouse.location(), row.clone()).await?),
             None => None,
         };
-        let newest = ledger.last().map_or(0, |row| row.snapshot_id.0);
+        let newest = ledger.rows.last().map_or(0, |row| row.snapshot_id.0);
         Ok(Self {
             warehouse: warehouse.clone(),
             lock: None,
@@ -228,9 +236,9 @@ impl Run {
         Ok(self.changes.entry(data_table(table)?.name.to_owned()).or_default())
     }
 
-    /// A dry run changes nothing, however it is called.
+    /// A dry run changes nothing, however it is called; nor does one that may no longer be the only writer.
     fn check_lock(&self, step: &'static str) -> Result<(), StoreError> {
-        if self.lock.is_some() { Ok(()) } else { Err(StoreError::DryRun { step }) }
+        self.lock.as_ref().ok_or(StoreError::DryRun { step })?.check()
     }
 
     /// Publishes the run, or refuses it.
@@ -238,31 +246,42 @@ impl Run {
     /// Nothing is visible before the ledger row is committed, and everything is after it.
     ///
     /// # Errors
-    /// `StoreError::Overtaken` where a head moved, `StoreError::DryRun` for a dry run. Whatever the error, nothing of this
-    /// run is visible.
-    pub async fn publish(self, summary: RunSummary) -> Result<Outcome, StoreError> {
+    /// `StoreError::Overtaken` where a head moved, `StoreError::LeaseLost` where another may be writing by now,
+    /// `StoreError::DryRun` for a dry run. Whatever the error, nothing of this run is visible, unless the store could not
+    /// be asked whether its last commit is made.
+    pub async fn publish(mut self, summary: RunSummary) -> Result<Outcome, StoreError> {
+        let outcome = self.publish_locked(summary).await;
+        if let Some(lock) = self.lock.take() {
+            lock.release().await;
+        }
+        outcome
+    }
+
+    async fn publish_locked(&self, summary: RunSummary) -> Result<Outcome, StoreError> {
         self.check_lock("publish")?;
         let verdicts: Vec<_> = summary.counts.iter().cloned().map(GuardVerdict::of).collect();
         if verdicts.iter().any(|verdict| verdict.is_refused) && !summary.accept_shrink {
-            self.keep_refused(&summary.source, &verdicts)?;
+            self.keep_refused(&summary.source, &verdicts).await?;
             return Ok(Outcome::Refused(verdicts));
         }
         let heads = self.open_heads().await?;
         let row = self.ledger_row(&summary, &verdicts, &heads);
-        write_json(&pending_path(self.warehouse.location()), &Pending { row: row.clone() })?;
+        let objects = self.warehouse.location().objects();
+        write_json(objects, PENDING, &Pending { row: row.clone() }).await?;
         self.commit_tables(heads).await?;
+        self.check_lock("publish")?;
         append_row(&self.warehouse, &self.ledger, row.clone()).await?;
-        self.clear_away(&summary.source);
+        self.clear_away(&summary.source).await;
         Ok(Outcome::Published(Box::new(row)))
     }
 
     /// Removes what a published run has no more use for. It is published all the same where that fails, and whoever writes
     /// next clears away what is left.
-    fn clear_away(&self, source: &str) {
+    async fn clear_away(&self, source: &str) {
         let location = self.warehouse.location();
-        let removed = [remove_if_there(&pending_path(location)), refused::forget(location, source)];
+        let removed = [location.objects().remove(PENDING).await, refused::forget(location, source).await];
         for cause in removed.into_iter().filter_map(Result::err) {
-            tracing::warn!(snapshot = self.snapshot_id.0, cause = ?cause, "published, and a file under `staged` is left");
+            tracing::warn!(snapshot = self.snapshot_id.0, cause = ?cause, "published, and an object under `staged` is left");
         }
     }
 
@@ -271,6 +290,7 @@ impl Run {
         let now = self.warehouse.clock().now();
         for (head, change) in heads {
             if let Some(change) = change {
+                self.check_lock("publish")?;
                 head.commit(change, self.snapshot_id.0, now).await?;
             }
         }
@@ -297,7 +317,7 @@ impl Run {
         verdicts: &[GuardVerdict],
         heads: &[(TableVersion, Option<TableCommit>)],
     ) -> LedgerRow {
-        let parent = self.ledger.last();
+        let parent = self.ledger.rows.last();
         let (mut tables, mut row_counts) = (BTreeMap::new(), BTreeMap::new());
         for (head, change) in heads {
             let (version, rows) = match change {
@@ -326,7 +346,8 @@ impl Run {
         LedgerRow {
             snapshot_id: self.snapshot_id,
             parent_snapshot_id: parent.map(|row| row.snapshot_id),
-            published_at: self.warehouse.clock().now(),
+            // As the table keeps it.
+            published_at: self.warehouse.clock().now().trunc_subsecs(6),
             read_from: summary.read_from,
             read_until: summary.read_until,
             taken_at: parent.map_or(summary.read_until, |row| row.taken_at.max(summary.read_until)),
@@ -340,42 +361,40 @@ impl Run {
     }
 
     /// Keeps what was refused where a person can look at it. The files stay staged and invisible.
-    fn keep_refused(&self, source: &str, verdicts: &[GuardVerdict]) -> Result<(), StoreError> {
+    async fn keep_refused(&self, source: &str, verdicts: &[GuardVerdict]) -> Result<(), StoreError> {
         let refused = RefusedRun {
             source: source.to_owned(),
             refused_at: self.warehouse.clock().now(),
             verdicts: verdicts.iter().map(ToString::to_string).collect(),
             files: self.changes.iter().map(|(table, change)| (table.clone(), change.add.clone())).collect(),
         };
-        refused::keep(self.warehouse.location(), &refused)
+        refused::keep(self.warehouse.location(), &refused).await
     }
 }
 
 /// Commits the ledger with one row more: the commit point of a snapshot.
-pub(crate) async fn append_row(warehouse: &Warehouse, rows: &[LedgerRow], row: LedgerRow) -> Result<(), StoreError> {
+pub(crate) async fn append_row(warehouse: &Warehouse, ledger: &Ledger, row: LedgerRow) -> Result<(), StoreError> {
     let id = row.snapshot_id;
-    let all: Vec<LedgerRow> = rows.iter().cloned().chain([row]).collect();
-    let (head, version) = replace_ledger(warehouse, &all, id).await?;
-    // Readers see the snapshot from here on, so that whatever fails now is no failure of the run.
-    if let Err(cause) = head.sync_commit(version) {
-        tracing::warn!(snapshot = id.0, cause = ?cause, "published, and a power cut may undo it");
-    }
-    Ok(())
+    let all: Vec<LedgerRow> = ledger.rows.iter().cloned().chain([row]).collect();
+    replace_ledger(warehouse, ledger.version, &all, id).await
 }
 
-/// Commits the ledger with these rows in the place of all that it has; `id` is the newest snapshot's. Returns the head
-/// before and the version made, which is not durable before it is synced.
+/// Commits the ledger with these rows in the place of all that it has, on top of the version that they were made from: who
+/// has been overtaken by another writer takes nothing of that one's away. `id` is the newest snapshot's.
+///
+/// # Errors
+/// `StoreError::Overtaken` where the ledger is no longer at that version.
 pub(crate) async fn replace_ledger(
     warehouse: &Warehouse,
+    based_on: u64,
     rows: &[LedgerRow],
     id: SnapshotId,
-) -> Result<(TableVersion, u64), StoreError> {
+) -> Result<(), StoreError> {
     let location = warehouse.location();
-    let head = open_table(location, LEDGER, None).await?;
+    let head = open_table(location, LEDGER, Some(based_on)).await?;
     let schema = head.schema.clone();
     let batch = ledger::to_batch(rows, &schema)?;
-    let staged = Stager::new(location, known_table(LEDGER)?, schema, id).stage(None, [batch])?;
+    let staged = Stager::new(location, known_table(LEDGER)?, schema, id).stage(None, [batch]).await?;
     let change = TableCommit { add: vec![staged.file], remove: head.files.clone(), schema: None };
-    let version = head.commit_unsynced(change, id.0, warehouse.clock().now()).await?;
-    Ok((head, version))
+    head.commit(change, id.0, warehouse.clock().now()).await.map(drop)
 }

@@ -10,6 +10,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use super::refused::refused_path;
 use super::*;
 use crate::arrow_types::PRIVATE_KEY;
+use crate::delta::tests::on_disk;
 use crate::warehouse::NewWarehouse;
 
 pub(crate) async fn warehouse(folder: &tempfile::TempDir) -> Warehouse {
@@ -36,7 +37,7 @@ fn staff(run: &Run, ids: &[&str]) -> RecordBatch {
 pub(crate) async fn run_with(warehouse: &Warehouse, ids: &[&str]) -> Run {
     let mut run = warehouse.begin().await.unwrap();
     let batch = staff(&run, ids);
-    let staged = run.stager("staff").unwrap().stage(None, [batch]).unwrap();
+    let staged = run.stager("staff").unwrap().stage(None, [batch]).await.unwrap();
     run.replace_all("staff").unwrap();
     run.add("staff", staged).unwrap();
     run
@@ -87,7 +88,7 @@ async fn a_shrink_is_refused_kept_and_published_when_accepted() {
     let refused = run_with(&warehouse, &["a"]).await.publish(summary(4, 1)).await.unwrap();
     assert!(matches!(refused, Outcome::Refused(verdicts) if verdicts[0].is_refused));
     assert_eq!(staff_rows(&warehouse).await, Some(4));
-    let kept = refused_path(warehouse.location(), "test");
+    let kept = on_disk(warehouse.location(), &refused_path("test"));
     assert!(kept.exists());
     let files = staff_files(&warehouse);
     assert_eq!(files.len(), 2, "{files:?}");
@@ -102,7 +103,7 @@ async fn a_shrink_is_refused_kept_and_published_when_accepted() {
 
 /// The Parquet files that lie in the folder of staff, whatever they belong to.
 fn staff_files(warehouse: &Warehouse) -> BTreeSet<PathBuf> {
-    let entries = std::fs::read_dir(warehouse.location().table_folder("staff")).unwrap();
+    let entries = std::fs::read_dir(on_disk(warehouse.location(), "tables/staff")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")).collect()
 }
@@ -131,9 +132,9 @@ async fn a_list_of_refused_files_that_names_a_published_one_does_not_remove_it()
     let list = serde_json::json!({
         "source": "test", "refused_at": "2026-11-11T18:00:00Z", "verdicts": [], "files": { "staff": [named] },
     });
-    let path = refused_path(warehouse.location(), "test");
-    write_json(&path, &list).unwrap();
-    refused::forget(warehouse.location(), "test").unwrap();
+    let path = on_disk(warehouse.location(), &refused_path("test"));
+    write_json(warehouse.location().objects(), &refused_path("test"), &list).await.unwrap();
+    refused::forget(warehouse.location(), "test").await.unwrap();
     assert!(!path.exists());
     assert_eq!(staff_files(&warehouse), published);
 }
@@ -144,7 +145,7 @@ async fn a_dry_run_begins_beside_a_writer_mends_nothing_and_changes_nothing() {
     let warehouse = warehouse(&folder).await;
     let _ = run_with(&warehouse, &["a"]).await.publish(summary(0, 1)).await.unwrap();
     kill_while_publishing(run_with(&warehouse, &["b", "c"]).await, false).await;
-    let pending = pending_path(warehouse.location());
+    let pending = on_disk(warehouse.location(), PENDING);
     let dry = warehouse.begin_dry().await.unwrap();
     assert!(pending.exists(), "what a killed run left is for the next writer");
     let writer = warehouse.begin().await.unwrap();
@@ -163,11 +164,11 @@ async fn what_is_staged_or_replaced_must_fit_its_table() {
     let batch = staff(&run, &["a"]);
     let staff_stager = run.stager("staff").unwrap();
     let misused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Contract { .. }));
-    assert!(misused(staff_stager.stage(Some(0), [batch.clone()]).map(|_| ())), "staff has no buckets");
+    assert!(misused(staff_stager.stage(Some(0), [batch.clone()]).await.map(|_| ())), "staff has no buckets");
     let customers = RecordBatch::new_empty(run.schema("customer").unwrap());
     let customer_stager = run.stager("customer").unwrap();
-    assert!(misused(customer_stager.stage(None, [customers]).map(|_| ())), "customer has");
-    let staged = staff_stager.stage(None, [batch]).unwrap();
+    assert!(misused(customer_stager.stage(None, [customers]).await.map(|_| ())), "customer has");
+    let staged = staff_stager.stage(None, [batch]).await.unwrap();
     assert!(misused(run.add("department", staged.clone())), "it was staged for another table");
     assert!(misused(run.replace_all("custmer")), "there is no such table");
     assert!(misused(run.replace_bucket("staff", 0)), "it has none");
@@ -219,7 +220,7 @@ pub(crate) async fn kill_while_publishing(run: Run, tables_are_committed: bool) 
         *row.tables.get_mut("department").unwrap() += 1;
     }
     heads.retain(|(head, _)| head.table == "staff");
-    write_json(&pending_path(run.warehouse.location()), &Pending { row }).unwrap();
+    write_json(run.warehouse.location().objects(), PENDING, &Pending { row }).await.unwrap();
     run.commit_tables(heads).await.unwrap();
 }
 
@@ -227,7 +228,7 @@ pub(crate) async fn kill_while_publishing(run: Run, tables_are_committed: bool) 
 pub(crate) async fn kill_before_its_commits(run: Run) {
     let heads = run.open_heads().await.unwrap();
     let row = run.ledger_row(&summary(0, 2), &[], &heads);
-    write_json(&pending_path(run.warehouse.location()), &Pending { row }).unwrap();
+    write_json(run.warehouse.location().objects(), PENDING, &Pending { row }).await.unwrap();
 }
 
 #[tokio::test]

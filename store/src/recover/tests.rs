@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
 
 use super::*;
-use crate::delta::tests::{commit_by_hand, removal};
+use crate::delta::tests::{commit_by_hand, on_disk, removal};
 use crate::publish::tests::{kill_before_its_commits, kill_while_publishing, run_with, staff_rows, summary, warehouse};
 
 /// A warehouse with one snapshot of two staff members.
@@ -52,7 +52,7 @@ async fn files_that_another_program_has_rewritten_are_not_doubled_by_the_next_ru
     let warehouse = with_two_staff(&folder).await;
     let head = staff(&warehouse).await;
     let file = &head.files[0];
-    let table = warehouse.location().table_folder("staff");
+    let table = on_disk(warehouse.location(), "tables/staff");
     std::fs::copy(table.join(&file.path), table.join("compacted.parquet")).unwrap();
     let stats = json!({ "numRecords": file.rows }).to_string();
     let added = json!({ "add": {
@@ -110,7 +110,7 @@ async fn a_run_whose_own_account_is_damaged_is_taken_back_and_both_are_said() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = with_two_staff(&folder).await;
     kill_while_publishing(run_with(&warehouse, &["c"]).await, true).await;
-    let pending = pending_path(warehouse.location());
+    let pending = on_disk(warehouse.location(), PENDING);
     std::fs::write(&pending, "{").unwrap();
     let said = notes(&warehouse).await;
     assert!(said.len() == 2 && said[0].contains("was damaged") && said[1].contains("took back"), "{said:?}");

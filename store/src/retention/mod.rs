@@ -9,7 +9,7 @@ mod ladder;
 mod pruned;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ use tagmill_schemas::documents::plan::PlanState;
 use tagmill_schemas::ids::{PlanId, SnapshotId};
 
 pub use ladder::{KeptAs, Ladder};
-pub(crate) use pruned::refuse_pruned;
+pub(crate) use pruned::{PRUNED, refuse_pruned};
+pub(crate) use sweep::remove_drafts;
 
 use sweep::{Orphan, Referenced};
 
@@ -71,19 +72,31 @@ impl Warehouse {
     /// nothing more. A reader that is still at work on a snapshot that goes may fail.
     ///
     /// # Errors
-    /// `StoreError::Locked` where a run is writing. Where a kept snapshot cannot be opened, nothing is changed; where a file
-    /// cannot be removed, it is an orphan that the next prune removes.
+    /// `StoreError::Locked` where a run is writing, `StoreError::LeaseLost` or `StoreError::Overtaken` where another has
+    /// begun to, `StoreError::NoState` where nothing says where the plans are. Where a kept snapshot cannot be opened,
+    /// nothing is changed; where a file is not removed, it is an orphan that the next prune removes.
     pub async fn prune(&self, ladder: Ladder) -> Result<Pruning, StoreError> {
-        let _lock = WriterLock::take(self.location())?;
+        let lock = WriterLock::take(self.location()).await?;
+        let pruned = self.prune_locked(&lock, ladder).await;
+        lock.release().await;
+        pruned
+    }
+
+    async fn prune_locked(&self, lock: &WriterLock, ladder: Ladder) -> Result<Pruning, StoreError> {
+        let location = self.location();
         let recovered = recover::recover(self).await?;
-        let snapshots = self.judged(ladder).await?;
+        let ledger = self.read_ledger().await?;
+        let snapshots = self.judged(ledger.rows, ladder)?;
         let kept = kept_rows(&snapshots);
         // Every kept version is opened before anything is let go.
-        let mut referenced = Referenced::by(self.location(), &kept).await?;
-        self.let_go(&snapshots, &kept).await?;
-        referenced.add_ledger(self.location(), true).await?;
-        let orphans = referenced.orphans(self.location())?;
-        sweep::remove(&orphans)?;
+        let mut referenced = Referenced::by(location, &kept).await?;
+        lock.check()?;
+        self.let_go(ledger.version, &snapshots, &kept).await?;
+        referenced.add_ledger(location, true).await?;
+        let orphans = referenced.orphans(location).await?;
+        lock.confirm().await?;
+        sweep::remove(location, &orphans).await?;
+        remove_drafts(location).await?;
         Ok(Pruning::of(snapshots, &orphans, recovered.notes))
     }
 
@@ -93,21 +106,20 @@ impl Warehouse {
     /// # Errors
     /// As [`Self::prune`], without `StoreError::Locked`.
     pub async fn prune_dry(&self, ladder: Ladder) -> Result<Pruning, StoreError> {
-        let snapshots = self.judged(ladder).await?;
+        let snapshots = self.judged(self.ledger().await?, ladder)?;
         let kept = kept_rows(&snapshots);
         let mut referenced = Referenced::by(self.location(), &kept).await?;
         // The ledger would be replaced, so that the file of today would be the one before.
         let is_replaced = kept.len() < snapshots.len();
         referenced.add_ledger(self.location(), !is_replaced).await?;
         let newest = kept.last().map_or(SnapshotId(0), |row| row.snapshot_id);
-        let mut orphans = referenced.orphans(self.location())?;
+        let mut orphans = referenced.orphans(self.location()).await?;
         orphans.retain(|orphan| orphan.staged_for <= newest);
         Ok(Pruning::of(snapshots, &orphans, Vec::new()))
     }
 
-    /// Every snapshot beside the reason why it stays.
-    async fn judged(&self, ladder: Ladder) -> Result<Vec<JudgedSnapshot>, StoreError> {
-        let rows = self.ledger().await?;
+    /// Every snapshot of the ledger beside the reason why it stays.
+    fn judged(&self, rows: Vec<LedgerRow>, ladder: Ladder) -> Result<Vec<JudgedSnapshot>, StoreError> {
         let taken: Vec<_> = rows.iter().map(|row| (row.snapshot_id, row.taken_at)).collect();
         let verdicts = ladder::judge(&taken, self.zone(), ladder, &self.plans_that_keep()?);
         Ok(rows.into_iter().zip(verdicts).map(|(row, kept_as)| JudgedSnapshot { row, kept_as }).collect())
@@ -116,18 +128,17 @@ impl Warehouse {
     /// For each snapshot that a plan refers to which is not over or can be taken back, one such plan.
     fn plans_that_keep(&self) -> Result<BTreeMap<SnapshotId, PlanId>, StoreError> {
         // Looking makes no control state.
-        let plans = if self.state_path().is_file() { self.control()?.plans()? } else { Vec::new() };
+        let plans = if self.state_path()?.is_file() { self.control()?.plans()? } else { Vec::new() };
         let keeping = plans.into_iter().filter(|plan| keeps_its_snapshot(plan.state));
         Ok(keeping.map(|plan| (plan.header.snapshot_id, plan.header.plan_id)).collect())
     }
 
-    /// Takes what goes out of the ledger, durably: after that, files may be removed.
-    async fn let_go(&self, snapshots: &[JudgedSnapshot], kept: &[LedgerRow]) -> Result<(), StoreError> {
+    /// Takes what goes out of the ledger, which was read at version `based_on`: after that, files may be removed.
+    async fn let_go(&self, based_on: u64, snapshots: &[JudgedSnapshot], kept: &[LedgerRow]) -> Result<(), StoreError> {
         // The newest always stays, so that only an empty ledger keeps nothing.
         let Some(newest) = kept.last().filter(|_| kept.len() < snapshots.len()) else { return Ok(()) };
-        pruned::remember(self.location(), snapshots, self.clock().now())?;
-        let (before, version) = replace_ledger(self, kept, newest.snapshot_id).await?;
-        before.sync_commit(version)
+        pruned::remember(self.location(), snapshots, self.clock().now()).await?;
+        replace_ledger(self, based_on, kept, newest.snapshot_id).await
     }
 }
 

@@ -4,18 +4,18 @@
 //! name, and not answered by an older one. `pruned.json` is written before the ledger lets go of its rows, so that a crash
 //! in between leaves a name too many. The ledger has the last word: what it still lists is there.
 
-use std::path::{Path, PathBuf};
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::segment::AsOf;
 
 use super::JudgedSnapshot;
-use crate::durable::{file_error, write_whole};
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
 use crate::location::Location;
+
+/// What is remembered of pruned snapshots, below the warehouse.
+pub(crate) const PRUNED: &str = "pruned.json";
 
 /// A snapshot that is no more. Its id is never given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +28,13 @@ struct PrunedSnapshot {
 /// Remembers those of the ledger's snapshots that go, before the ledger lets go of them.
 ///
 /// # Errors
-/// `StoreError::File`; `StoreError::Damaged` where what is remembered already cannot be read.
-pub(super) fn remember(
+/// `StoreError::Object`; `StoreError::Damaged` where what is remembered already cannot be read.
+pub(super) async fn remember(
     location: &Location,
     snapshots: &[JudgedSnapshot],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let path = path(location);
-    let mut remembered = read(&path)?;
+    let mut remembered = read(location).await?;
     // What a killed prune had named is still in the ledger, and may stay this time.
     remembered.retain(|pruned| snapshots.iter().all(|snapshot| snapshot.row.snapshot_id != pruned.snapshot_id));
     let going = snapshots.iter().filter(|snapshot| snapshot.kept_as.is_none());
@@ -46,18 +45,18 @@ pub(super) fn remember(
     }));
     remembered.sort_by_key(|pruned| pruned.snapshot_id);
     // Numbers and instants always serialise.
-    write_whole(&path, &serde_json::to_vec(&remembered).unwrap_or_default())
+    location.objects().write(PRUNED, serde_json::to_vec(&remembered).unwrap_or_default()).await
 }
 
 /// Refuses an `as_of` that means a pruned snapshot. `ledger` is every row there is, ascending.
 ///
 /// # Errors
 /// `StoreError::Pruned`, which names the kept snapshots beside it; what reading failed with.
-pub(crate) fn refuse_pruned(location: &Location, ledger: &[LedgerRow], as_of: &AsOf) -> Result<(), StoreError> {
+pub(crate) async fn refuse_pruned(location: &Location, ledger: &[LedgerRow], as_of: &AsOf) -> Result<(), StoreError> {
     if matches!(as_of, AsOf::Latest) {
         return Ok(());
     }
-    let gone = read(&path(location))?.into_iter().filter(|pruned| !lists(ledger, pruned.snapshot_id));
+    let gone = read(location).await?.into_iter().filter(|pruned| !lists(ledger, pruned.snapshot_id));
     let meant = gone.filter(|pruned| is_meant(pruned, as_of)).max_by_key(|pruned| pruned.snapshot_id);
     let Some(pruned) = meant else { return Ok(()) };
     let is_before = |row: &&LedgerRow| row.snapshot_id < pruned.snapshot_id;
@@ -96,16 +95,8 @@ fn lists(ledger: &[LedgerRow], id: SnapshotId) -> bool {
     ledger.binary_search_by_key(&id, |row| row.snapshot_id).is_ok()
 }
 
-fn path(location: &Location) -> PathBuf {
-    location.folder().join("pruned.json")
-}
-
-fn read(path: &Path) -> Result<Vec<PrunedSnapshot>, StoreError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(file_error("read", path, source)),
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|cause| StoreError::Damaged { what: path.display().to_string(), reason: cause.to_string() })
+async fn read(location: &Location) -> Result<Vec<PrunedSnapshot>, StoreError> {
+    let Some(content) = location.objects().read(PRUNED).await? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&content)
+        .map_err(|cause| StoreError::Damaged { what: location.shown(PRUNED), reason: cause.to_string() })
 }

@@ -1,23 +1,24 @@
-//! Sweeping: the data files that nothing kept refers to, found and removed.
+//! Sweeping: the data files that nothing kept refers to, found and removed, and in a folder what was never finished.
 //!
 //! What stays is read off the kept table versions themselves, opened as a reader opens them, and never guessed from the age
 //! of a file. Only files with names of our own are ever removed. Whoever sweeps holds the writer's lock, so that no run is
-//! staging.
+//! staging, and confirms it once the files are found and before they are removed: none of them is another run's then.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::DirEntry;
-use std::io::ErrorKind::NotFound;
-use std::path::{Path, PathBuf};
 
+use futures::{StreamExt, stream};
 use tagmill_schemas::ids::SnapshotId;
 use tagmill_schemas::tables::TABLES;
 
-use crate::delta::open_table;
-use crate::durable::file_error;
+use crate::delta::{TableVersion, open_table};
 use crate::error::StoreError;
 use crate::ledger::LedgerRow;
 use crate::location::Location;
-use crate::publish::{LEDGER, refused_files, remove_if_there, staged_for};
+use crate::objects;
+use crate::publish::{LEDGER, STAGED, refused_files, staged_for};
+
+/// How many table versions are opened at once.
+const OPENED_AT_ONCE: usize = 8;
 
 /// The files that stay: table to paths below the table's folder.
 #[derive(Debug, Default)]
@@ -28,7 +29,8 @@ pub(super) struct Referenced {
 /// A data file that nothing kept refers to.
 #[derive(Debug)]
 pub(super) struct Orphan {
-    path: PathBuf,
+    /// Its path below the warehouse.
+    path: String,
     /// Its size in bytes.
     pub(super) size: u64,
     /// The snapshot that it was staged for.
@@ -41,15 +43,18 @@ impl Referenced {
     /// # Errors
     /// Where one of these versions cannot be opened.
     pub(super) async fn by(location: &Location, kept: &[LedgerRow]) -> Result<Self, StoreError> {
-        let mut referenced = Self::default();
+        let mut opening = Vec::new();
         for table in TABLES.iter().filter(|table| table.name != LEDGER) {
-            referenced.add_version(location, table.name, None).await?;
-            let versions: BTreeSet<u64> = kept.iter().filter_map(|row| row.tables.get(table.name).copied()).collect();
-            for version in versions {
-                referenced.add_version(location, table.name, Some(version)).await?;
-            }
+            let named: BTreeSet<u64> = kept.iter().filter_map(|row| row.tables.get(table.name).copied()).collect();
+            let versions = std::iter::once(None).chain(named.into_iter().map(Some));
+            opening.extend(versions.map(|version| open_table(location, table.name, version)));
         }
-        for (table, path) in refused_files(location)? {
+        let mut referenced = Self::default();
+        let mut opened = stream::iter(opening).buffered(OPENED_AT_ONCE);
+        while let Some(version) = opened.next().await {
+            referenced.add(version?);
+        }
+        for (table, path) in refused_files(location).await? {
             referenced.files.entry(table).or_default().insert(path);
         }
         Ok(referenced)
@@ -57,41 +62,32 @@ impl Referenced {
 
     /// The ledger's file, and where `before` says so the one before it: a reader may have opened that version a moment ago.
     pub(super) async fn add_ledger(&mut self, location: &Location, before: bool) -> Result<(), StoreError> {
-        let head = self.add_version(location, LEDGER, None).await?;
-        if let Some(version) = head.checked_sub(1).filter(|_| before) {
-            self.add_version(location, LEDGER, Some(version)).await?;
+        let head = open_table(location, LEDGER, None).await?;
+        let older = head.version.checked_sub(1).filter(|_| before);
+        self.add(head);
+        if older.is_some() {
+            self.add(open_table(location, LEDGER, older).await?);
         }
         Ok(())
     }
 
-    /// Adds the files of a version, by default of the head; returns which version it is.
-    async fn add_version(&mut self, location: &Location, table: &str, version: Option<u64>) -> Result<u64, StoreError> {
-        let opened = open_table(location, table, version).await?;
-        let files = self.files.entry(table.to_owned()).or_default();
-        files.extend(opened.files.into_iter().map(|file| file.path));
-        Ok(opened.version)
+    fn add(&mut self, version: TableVersion) {
+        let files = self.files.entry(version.table).or_default();
+        files.extend(version.files.into_iter().map(|file| file.path));
     }
 
     /// Every data file of ours that is not among these.
-    pub(super) fn orphans(&self, location: &Location) -> Result<Vec<Orphan>, StoreError> {
+    pub(super) async fn orphans(&self, location: &Location) -> Result<Vec<Orphan>, StoreError> {
         let mut orphans = Vec::new();
         for table in TABLES {
             let folder = location.table_folder(table.name);
             let stays = self.files.get(table.name);
-            for entry in data_files(&folder)? {
-                let path = entry.path();
-                let below = path.strip_prefix(&folder).ok().and_then(Path::to_str).unwrap_or_default();
-                let Some(staged_for) = staged_for(below) else { continue };
-                if stays.is_some_and(|files| files.contains(below)) {
+            for object in location.objects().list(&folder).await? {
+                let Some(staged_for) = staged_for(&object.path) else { continue };
+                if !is_staged_there(&object.path) || stays.is_some_and(|files| files.contains(&object.path)) {
                     continue;
                 }
-                let size = match entry.metadata() {
-                    Ok(found) => found.len(),
-                    // Whoever writes beside a dry run may have removed it.
-                    Err(cause) if cause.kind() == NotFound => continue,
-                    Err(source) => return Err(file_error("look at", &path, source)),
-                };
-                orphans.push(Orphan { path, size, staged_for });
+                orphans.push(Orphan { path: format!("{folder}/{}", object.path), size: object.size, staged_for });
             }
         }
         Ok(orphans)
@@ -99,38 +95,23 @@ impl Referenced {
 }
 
 /// Removes files that nothing refers to. What is left where that fails is an orphan still.
-pub(super) fn remove(orphans: &[Orphan]) -> Result<(), StoreError> {
-    orphans.iter().try_for_each(|orphan| remove_if_there(&orphan.path))
+pub(super) async fn remove(location: &Location, orphans: &[Orphan]) -> Result<(), StoreError> {
+    let paths: Vec<String> = orphans.iter().map(|orphan| orphan.path.clone()).collect();
+    location.objects().remove_all(&paths).await
 }
 
-/// What lies in a table's folder and in the folders of its buckets.
-fn data_files(folder: &Path) -> Result<Vec<DirEntry>, StoreError> {
-    let mut files = Vec::new();
-    for entry in entries(folder)? {
-        if is_bucket(&entry) {
-            files.extend(entries(&entry.path())?);
-        } else {
-            files.push(entry);
-        }
-    }
-    Ok(files)
+/// Removes what a killed process was writing into a folder and never finished; says how many files. Nobody lists them.
+/// A bucket has none.
+pub(crate) async fn remove_drafts(location: &Location) -> Result<usize, StoreError> {
+    let Some(folder) = location.folder() else { return Ok(0) };
+    objects::remove_drafts(folder, &["tables", STAGED]).await
 }
 
-fn entries(folder: &Path) -> Result<Vec<DirEntry>, StoreError> {
-    let failed = |source: std::io::Error| file_error("read", folder, source);
-    match std::fs::read_dir(folder) {
-        Ok(entries) => entries.collect::<Result<_, _>>().map_err(failed),
-        Err(cause) if cause.kind() == NotFound => Ok(Vec::new()),
-        Err(source) => Err(failed(source)),
-    }
-}
-
-/// Whether it is the folder of a bucket: `b0003`.
-fn is_bucket(entry: &DirEntry) -> bool {
-    let name = entry.file_name();
-    let number = name.to_str().and_then(|name| name.strip_prefix('b'));
-    let is_number = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
-    is_number && entry.file_type().is_ok_and(|kind| kind.is_dir())
+/// Whether a run puts data files there: into a table's folder itself, or into that of a bucket, such as `b0003`.
+fn is_staged_there(path: &str) -> bool {
+    let Some((folder, _)) = path.rsplit_once('/') else { return true };
+    let number = folder.strip_prefix('b').unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -153,6 +134,16 @@ mod tests {
         ];
         for path in others {
             assert_eq!(staged_for(&path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_folders_that_a_run_fills_are_swept() {
+        for path in ["s1.parquet", "b0003/s1.parquet"] {
+            assert!(is_staged_there(path), "{path}");
+        }
+        for path in ["old/s1.parquet", "b/s1.parquet", "b0003/old/s1.parquet", "_delta_log/s1.parquet"] {
+            assert!(!is_staged_there(path), "{path}");
         }
     }
 }

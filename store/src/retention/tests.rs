@@ -1,19 +1,23 @@
 //! Pruning a small warehouse: what goes, what stays, and what a kill leaves.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use deltalake_core::protocol::checkpoints::create_checkpoint_from_table_url_and_cleanup;
+use object_store::memory::InMemory;
 use tagmill_schemas::documents::plan::{PlanHeader, PlanKind};
 use tagmill_schemas::segment::AsOf;
 
 use super::*;
 use crate::delta::open_table;
+use crate::delta::tests::on_disk;
 use crate::location::Location;
-use crate::parquet_file::read_batches;
+use crate::parquet_file::read_object;
 use crate::publish::tests::{kill_while_publishing, run_with, summary, warehouse};
 use crate::publish::{Outcome, RunSummary};
+use crate::warehouse::NewWarehouse;
 
 /// What the default ladder lets go of [`with_history`].
 const GOING: [i64; 1] = [1];
@@ -27,15 +31,25 @@ async fn publish(warehouse: &Warehouse, ids: &[&str], at: &str) {
     assert!(matches!(outcome, Outcome::Published(_)));
 }
 
-/// Four snapshots, each with one member of staff more: one that is neither young nor the last of its month, the last of
-/// that month, one of yesterday, and the newest.
+/// Publishes four snapshots, each with one member of staff more: one that is neither young nor the last of its month, the
+/// last of that month, one of yesterday, and the newest.
+async fn publish_history(warehouse: &Warehouse) {
+    publish(warehouse, &["a"], "2026-01-10T02:00:00Z").await;
+    publish(warehouse, &["a", "b"], "2026-01-31T02:00:00Z").await;
+    publish(warehouse, &["a", "b", "c"], "2026-06-09T02:00:00Z").await;
+    publish(warehouse, &["a", "b", "c", "d"], "2026-06-10T02:00:00Z").await;
+}
+
 async fn with_history(folder: &tempfile::TempDir) -> Warehouse {
     let warehouse = warehouse(folder).await;
-    publish(&warehouse, &["a"], "2026-01-10T02:00:00Z").await;
-    publish(&warehouse, &["a", "b"], "2026-01-31T02:00:00Z").await;
-    publish(&warehouse, &["a", "b", "c"], "2026-06-09T02:00:00Z").await;
-    publish(&warehouse, &["a", "b", "c", "d"], "2026-06-10T02:00:00Z").await;
+    publish_history(&warehouse).await;
     warehouse
+}
+
+/// A new warehouse in a bucket of its own, opened without a control state.
+pub(crate) async fn in_a_bucket() -> Warehouse {
+    let location = Location::parse("s3://corp/warehouse").unwrap().layered(|_| Arc::new(InMemory::new()));
+    Warehouse::open_or_create_at(location, NewWarehouse::default()).await.unwrap()
 }
 
 fn ids_of<'r>(rows: impl IntoIterator<Item = &'r LedgerRow>) -> Vec<i64> {
@@ -60,16 +74,18 @@ async fn would_go(warehouse: &Warehouse) -> Vec<i64> {
 async fn check_readable(warehouse: &Warehouse) {
     for row in warehouse.ledger().await.unwrap() {
         let staff = open_table(warehouse.location(), "staff", Some(row.tables["staff"])).await.unwrap();
-        let folder = warehouse.location().table_folder("staff");
-        let batches = staff.files.iter().flat_map(|file| read_batches(&folder.join(&file.path)).unwrap());
-        let rows: usize = batches.map(|batch| batch.num_rows()).sum();
-        assert_eq!(rows as u64, row.row_counts["staff"], "snapshot {}", row.snapshot_id);
+        let mut rows = 0;
+        for file in &staff.files {
+            let batches = read_object(warehouse.location().objects(), &format!("tables/staff/{}", file.path)).await;
+            rows += batches.unwrap().iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        }
+        assert_eq!(rows, row.row_counts["staff"], "snapshot {}", row.snapshot_id);
     }
 }
 
 /// The Parquet files of a table with their sizes.
 fn files(location: &Location, table: &str) -> BTreeMap<PathBuf, u64> {
-    let entries = std::fs::read_dir(location.table_folder(table)).unwrap().map(Result::unwrap);
+    let entries = std::fs::read_dir(on_disk(location, &location.table_folder(table))).unwrap().map(Result::unwrap);
     let files = entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "parquet"));
     files.map(|entry| (entry.path(), entry.metadata().unwrap().len())).collect()
 }
@@ -198,7 +214,7 @@ async fn what_killed_runs_staged_goes_and_what_was_refused_or_is_anothers_stays(
     let published = files(warehouse.location(), "staff");
     let refused = run_with(&warehouse, &["a"]).await.publish(summary(4, 1)).await.unwrap();
     assert!(matches!(refused, Outcome::Refused(_)));
-    let foreign = warehouse.location().table_folder("staff").join("part-00000.parquet");
+    let foreign = on_disk(warehouse.location(), "tables/staff/part-00000.parquet");
     std::fs::copy(published.keys().next().unwrap(), foreign).unwrap();
     let stays = files(warehouse.location(), "staff");
     drop(run_with(&warehouse, &["x", "y"]).await);
@@ -210,6 +226,65 @@ async fn what_killed_runs_staged_goes_and_what_was_refused_or_is_anothers_stays(
     assert_eq!(pruning.notes.len(), 1, "{:?}", pruning.notes);
     assert_eq!((pruning.pruned(), files(warehouse.location(), "staff")), (0, stays));
     check_readable(&warehouse).await;
+}
+
+#[tokio::test]
+async fn what_was_never_finished_goes_and_counts_as_no_data_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = with_history(&folder).await;
+    let names = ["staged/pending.json#7", "tables/staff/s000009-x.parquet#1", "tables/staff/_delta_log/5.json#21"];
+    let drafts = names.map(|below| on_disk(warehouse.location(), below));
+    std::fs::create_dir_all(on_disk(warehouse.location(), "staged")).unwrap();
+    for draft in &drafts {
+        std::fs::write(draft, "{").unwrap();
+    }
+    let dry = warehouse.prune_dry(Ladder::default()).await.unwrap();
+    assert!(drafts.iter().all(|draft| draft.is_file()));
+    assert_eq!(warehouse.prune(Ladder::default()).await.unwrap(), dry);
+    assert_eq!(dry.freed_files, 4);
+    assert!(drafts.iter().all(|draft| !draft.exists()));
+    check_readable(&warehouse).await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_pruned_once_it_is_said_where_its_plans_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = in_a_bucket().await;
+    publish_history(&warehouse).await;
+    for refused in [warehouse.prune(Ladder::default()).await, warehouse.prune_dry(Ladder::default()).await] {
+        assert!(matches!(refused, Err(StoreError::NoState { .. })), "{refused:?}");
+    }
+    assert_eq!(ids(&warehouse).await, [1, 2, 3, 4]);
+
+    let warehouse = warehouse.with_state(folder.path().join("control.sqlite"));
+    let dry = warehouse.prune_dry(Ladder::default()).await.unwrap();
+    let pruning = warehouse.prune(Ladder::default()).await.unwrap();
+    assert_eq!(pruning, dry, "the lock was given back when the first one failed");
+    assert_eq!((going(&pruning), pruning.freed_files), (GOING.to_vec(), 4));
+    assert_eq!(ids(&warehouse).await, [2, 3, 4]);
+    check_readable(&warehouse).await;
+    let refused = warehouse.snapshot(&AsOf::Snapshot(SnapshotId(1))).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Pruned { .. }), "{refused}");
+    assert_eq!(warehouse.prune(Ladder::default()).await.unwrap().freed_files, 0);
+}
+
+#[tokio::test]
+async fn a_prune_whose_lease_was_taken_removes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = in_a_bucket().await.with_state(folder.path().join("control.sqlite"));
+    publish_history(&warehouse).await;
+    let objects = warehouse.location().objects();
+    let before = objects.list("tables/staff").await.unwrap();
+    let lock = WriterLock::take(warehouse.location()).await.unwrap();
+    // By its own clock the lease is held still.
+    objects.write("writer.lease", b"another's".to_vec()).await.unwrap();
+    lock.check().unwrap();
+    let refused = warehouse.prune_locked(&lock, Ladder::default()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::LeaseLost { .. }), "{refused}");
+    assert_eq!(objects.list("tables/staff").await.unwrap(), before);
+    check_readable(&warehouse).await;
+    lock.release().await;
+    assert_eq!(warehouse.prune(Ladder::default()).await.unwrap().freed_files, 4, "the next one removes them");
 }
 
 #[tokio::test]
@@ -226,12 +301,13 @@ async fn a_dry_run_leaves_out_what_a_run_is_staging_and_a_prune_is_refused_besid
 
 /// Does what a prune does before it is killed: names what goes, and takes it out of the ledger or does not get there.
 async fn kill_while_pruning(warehouse: &Warehouse, the_ledger_is_replaced: bool) {
-    let snapshots = warehouse.judged(Ladder::default()).await.unwrap();
+    let ledger = warehouse.read_ledger().await.unwrap();
+    let snapshots = warehouse.judged(ledger.rows, Ladder::default()).unwrap();
     let kept = kept_rows(&snapshots);
     if the_ledger_is_replaced {
-        warehouse.let_go(&snapshots, &kept).await.unwrap();
+        warehouse.let_go(ledger.version, &snapshots, &kept).await.unwrap();
     } else {
-        pruned::remember(warehouse.location(), &snapshots, DateTime::UNIX_EPOCH).unwrap();
+        pruned::remember(warehouse.location(), &snapshots, DateTime::UNIX_EPOCH).await.unwrap();
     }
 }
 
@@ -270,7 +346,7 @@ async fn where_a_kept_snapshot_cannot_be_opened_nothing_goes() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = with_history(&folder).await;
     let before = [files(warehouse.location(), "staff"), files(warehouse.location(), "snapshot")];
-    let log = warehouse.location().table_folder("staff").join("_delta_log");
+    let log = on_disk(warehouse.location(), "tables/staff/_delta_log");
     // The second snapshot's version of staff needs its own commit; the newest ones have a checkpoint.
     let url = warehouse.location().table_url("staff").unwrap();
     create_checkpoint_from_table_url_and_cleanup(url, 3, None, None).await.unwrap();
@@ -282,7 +358,7 @@ async fn where_a_kept_snapshot_cannot_be_opened_nothing_goes() {
 
 /// Makes a table's commits and checkpoints look as old as can be.
 fn age(location: &Location, table: &str) {
-    for entry in std::fs::read_dir(location.table_folder(table).join("_delta_log")).unwrap() {
+    for entry in std::fs::read_dir(on_disk(location, &location.table_folder(table)).join("_delta_log")).unwrap() {
         let file = std::fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
     }

@@ -1,6 +1,6 @@
 //! The tags that an assignment may mean: by id, and by the group and name that a living tag bears.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -8,13 +8,13 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tagmill_schemas::clock::BusinessZone;
 
 use super::super::context::RunContext;
-use super::super::keys::{instant_at, read, text_at};
+use super::super::keys::{HashMap, instant_at, read, text_at};
 use super::super::quarantine::Refusal;
 use super::super::tags::made_tag_id;
 use crate::error::IngestError;
 
 /// Tags as small numbers, and what finds them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TagIndex {
     source: String,
     zone: BusinessZone,
@@ -33,7 +33,7 @@ type Names = HashMap<Box<str>, HashMap<Box<str>, Bearers>>;
 
 /// The tags that bear or bore a name. Those of the source itself come before those of other sources of its id space, and
 /// tags of other id spaces belong to another corp.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Bearers {
     is_ours: bool,
     tags: Vec<(u32, Option<i64>)>,
@@ -101,6 +101,11 @@ impl TagIndex {
                 bear(names, (text("group_name"), text("tag_name")), (number, ended), is_ours);
             }
         }
+    }
+
+    /// The number of an id; `None` where it has none.
+    pub(super) fn known_number(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
     }
 
     /// The number of an id; it is given one where it has none.

@@ -2,7 +2,8 @@
 //!
 //! It is taken and renewed by conditional writes, so that of two writers who want it one gets it; each taking counts its
 //! epoch up. A writer that is killed leaves it behind until it ends. Clocks may differ and a writer may sleep: that two
-//! write at once is made unlikely here and harmless elsewhere, since every commit goes to the version that was read.
+//! write at once is made unlikely here, and no commit of one replaces the other's, since each goes to the version that was
+//! read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

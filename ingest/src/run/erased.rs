@@ -1,4 +1,5 @@
-//! Customers who were erased: what a source still says of them is not taken, and not kept.
+//! Customers who were erased: what a source still says of them is not taken, and not kept. They are known
+//! by outside id, unionid and id on another platform; by a mobile number alone nobody knows them any more.
 
 use datafusion::arrow::record_batch::RecordBatch;
 use tagmill_store::Warehouse;
